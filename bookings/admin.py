@@ -1,0 +1,118 @@
+"""Bookings, seats and reviews: to look at. Their verbs keep seats, money and messages together."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from bookings.models import Booking, Review, Seat
+from core.admin import Admin, NoAdd, NoDelete, ReadOnlyAdmin, ReadOnlyInline, label, link, links, list_url, money
+
+
+class SeatInline(ReadOnlyInline):
+    model = Seat
+    fields = ["session", "released_at", "created_at"]
+    readonly_fields = ["created_at"]
+    select_related = ["session"]
+
+
+@admin.register(Booking)
+class BookingAdmin(ReadOnlyAdmin):
+    list_display = [
+        "short_id", "state", "activity", "starts_at", "amount", "parent_link", "child_link", "expires_at", "created_at",
+    ]  # fmt: skip
+    list_filter = [
+        "status",
+        ("session__activity__provider", AutocompleteSelectFilter),
+        ("session__activity", AutocompleteSelectFilter),
+    ]
+    list_select_related = ["session__activity"]
+    date_hierarchy = "created_at"
+    search_fields = ["session__activity__title"]
+    search_ids = ["id", "session_id", "offering_id", "parent_id", "child_id", "parent__user_id", "payments__id"]
+    search_email = "parent__user__email"
+    readonly_fields = ["activity", "amount", "related"]
+    exclude = ["amount_cents", "currency"]
+    inlines = [SeatInline]
+    state = label(
+        "status",
+        {
+            "pending_payment": "warning",
+            "confirmed": "success",
+            "cancelled": "danger",
+            "completed": "info",
+            "no_show": "danger",
+            "expired": "info",
+        },
+    )
+
+    @display(description="Activity", ordering="session__activity__title")
+    def activity(self, row: Booking) -> str:
+        return row.session.activity.title
+
+    @display(description="Starts (UTC)", ordering="session__starts_at")
+    def starts_at(self, row: Booking) -> Any:
+        return row.session.starts_at
+
+    @display(description="Amount", ordering="amount_cents")
+    def amount(self, row: Booking) -> str:
+        return money(row.amount_cents, row.currency)
+
+    @display(description="Parent", ordering="parent_id")
+    def parent_link(self, row: Booking) -> Any:
+        return link("users.Parent", row.parent_id)
+
+    @display(description="Child", ordering="child_id")
+    def child_link(self, row: Booking) -> Any:
+        return link("users.Child", row.child_id)
+
+    @display(description="More")
+    def related(self, row: Booking) -> SafeString:
+        return links(
+            Payments=list_url("payments.Payment", booking__id__exact=row.pk),
+            Refunds=list_url("payments.Refund", q=row.pk),
+            Review=list_url("bookings.Review", booking__id__exact=row.pk),
+        )
+
+
+@admin.register(Seat)
+class SeatAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", "activity", "starts_at", "booking_link", "child_link", "released_at"]
+    list_filter = [("released_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["session__activity"]
+    search_fields = ["session__activity__title"]
+    search_ids = ["id", "booking_id", "session_id", "child_id"]
+
+    @display(description="Activity", ordering="session__activity__title")
+    def activity(self, row: Seat) -> str:
+        return row.session.activity.title
+
+    @display(description="Starts (UTC)", ordering="session__starts_at")
+    def starts_at(self, row: Seat) -> Any:
+        return row.session.starts_at
+
+    @display(description="Booking", ordering="booking_id")
+    def booking_link(self, row: Seat) -> Any:
+        return link("bookings.Booking", row.booking_id)
+
+    @display(description="Child", ordering="child_id")
+    def child_link(self, row: Seat) -> Any:
+        return link("users.Child", row.child_id)
+
+
+@admin.register(Review)
+class ReviewAdmin(NoAdd, NoDelete, Admin):
+    """Texts can be mended where they name a child or insult somebody; the rating is the parent's alone."""
+
+    list_display = ["short_id", "activity", "rating", "comment", "responded_at", "created_at"]
+    list_filter = ["rating", ("responded_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["booking__session__activity"]
+    search_fields = ["booking__session__activity__title", "comment"]
+    search_ids = ["id", "booking_id", "parent_id", "booking__session__activity_id"]
+    readonly_fields = ["booking", "parent", "rating", "responded_at"]
+
+    @display(description="Activity", ordering="booking__session__activity__title")
+    def activity(self, row: Review) -> str:
+        return row.booking.session.activity.title

@@ -1,0 +1,121 @@
+"""A child's place in one or more sessions, and what the parent said afterwards (data model: Bookings & Payments)."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from core.models import Currency, Lifecycle, Model, one_of, status_field
+
+
+class BookingQuerySet(models.QuerySet["Booking"]):
+    def for_display(self) -> "BookingQuerySet":
+        """With everything that a booking's answer shows, in a fixed number of queries."""
+        return self.select_related("session__activity__provider").prefetch_related(
+            "seats__session__location__city", "payments__refunds"
+        )
+
+    def overdue(self, *, now: datetime) -> "BookingQuerySet":
+        """Holds whose time is up."""
+        return self.filter(status=Booking.Status.PENDING_PAYMENT, expires_at__lte=now)
+
+
+class BookingStatus(models.TextChoices):
+    PENDING_PAYMENT = "pending_payment"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    NO_SHOW = "no_show"
+    EXPIRED = "expired"
+
+
+class Booking(Lifecycle, Model):
+    """A parent's booking of one offering for one child. `session` is the first session that it covers.
+
+    `amount_cents` is the price agreed when it was made; later price changes do not touch it. A booking outlives the
+    account that made it (de-identified), hence PROTECT.
+    """
+
+    Status = BookingStatus
+
+    TRANSITIONS = {
+        Status.PENDING_PAYMENT: {Status.CONFIRMED, Status.EXPIRED, Status.CANCELLED},
+        Status.CONFIRMED: {Status.COMPLETED, Status.CANCELLED, Status.NO_SHOW},
+        Status.EXPIRED: {Status.CONFIRMED},
+    }
+
+    session = models.ForeignKey("marketplace.Session", models.PROTECT, related_name="bookings")
+    offering = models.ForeignKey("marketplace.Offering", models.PROTECT, related_name="bookings")
+    parent = models.ForeignKey("users.Parent", models.PROTECT, related_name="bookings")
+    child = models.ForeignKey("users.Child", models.PROTECT, related_name="bookings")
+    status = status_field(Status, Status.PENDING_PAYMENT)
+    amount_cents = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3, choices=Currency.choices)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="When the hold ends, while payment is pending")
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    cancellation_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+
+    objects = BookingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            one_of("status", BookingStatus.values, "booking_status_allowed"),
+            one_of("currency", Currency.values, "booking_currency_allowed"),
+            models.CheckConstraint(
+                condition=~Q(status="pending_payment") | Q(expires_at__isnull=False), name="booking_hold_has_an_end"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["parent", "-id"], name="booking_by_parent"),
+            models.Index(fields=["expires_at"], condition=Q(status="pending_payment"), name="booking_holds"),
+        ]
+
+    def __str__(self) -> str:
+        return f"booking {self.pk}"
+
+
+class SeatQuerySet(models.QuerySet["Seat"]):
+    def held(self) -> "SeatQuerySet":
+        return self.filter(released_at=None)
+
+
+class Seat(Model):
+    """One seat in one session, held by a booking until `released_at`. One held seat per child and session."""
+
+    booking = models.ForeignKey(Booking, models.CASCADE, related_name="seats")
+    session = models.ForeignKey("marketplace.Session", models.PROTECT, related_name="seats")
+    child = models.ForeignKey("users.Child", models.PROTECT, related_name="seats")
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SeatQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session", "child"], condition=Q(released_at__isnull=True), name="seat_one_per_child"
+            ),
+            models.UniqueConstraint(
+                fields=["booking", "session"], condition=Q(released_at__isnull=True), name="seat_one_per_booking"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"seat in {self.session_id}"
+
+
+class Review(Model):
+    """What a parent said about a completed booking, once, and the provider's one response."""
+
+    booking = models.OneToOneField(Booking, models.PROTECT, related_name="review")
+    parent = models.ForeignKey("users.Parent", models.PROTECT, related_name="reviews")
+    rating = models.PositiveSmallIntegerField()
+    comment = models.TextField(null=True, blank=True)
+    response = models.TextField(null=True, blank=True)
+    responded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(rating__range=(1, 5)), name="review_rating_range")]
+
+    def __str__(self) -> str:
+        return f"{self.rating} stars"

@@ -1,0 +1,12 @@
+from django.urls import path
+
+from bookings.views import BookingViewSet, ChildViewSet, RescheduleView, ReviewList
+
+urlpatterns = [
+    path("activities/<uuid:activity_id>/reviews", ReviewList.as_view()),
+    path("me/children", ChildViewSet.as_view({"get": "list", "post": "create"})),
+    path("me/children/<uuid:pk>", ChildViewSet.as_view({"patch": "partial_update", "delete": "destroy"})),
+    path("me/bookings", BookingViewSet.as_view({"get": "list", "post": "create"})),
+    path("me/bookings/<uuid:pk>", BookingViewSet.as_view({"get": "retrieve"})),
+    path("me/bookings/<uuid:booking_id>/reschedule", RescheduleView.as_view()),
+]

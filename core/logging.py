@@ -1,0 +1,121 @@
+"""Logs through structlog: one line an event, with the request's id, as JSON in production.
+
+Never PII, tokens or secrets.
+"""
+
+import logging
+import logging.config
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import sentry_sdk
+import structlog
+from django.db import Error as DatabaseError
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line. Of a database error only its code and what it names: its texts repeat rows."""
+    name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    cause = error.__cause__ if isinstance(error, DatabaseError) else error
+    if isinstance(cause, psycopg.Error):
+        named = [cause.sqlstate, cause.diag.table_name, cause.diag.column_name, cause.diag.constraint_name]
+        return " ".join([name, *(each for each in named if each)])
+    return f"{name}: {str(error).partition(chr(10))[0][:200]}"
+
+
+def frames(error: BaseException) -> Iterator[str]:
+    """The lines of code that led to `error` and to what caused it, causes first; no local variables."""
+    if error.__cause__ is not None:
+        yield from frames(error.__cause__)
+        yield "which caused\n"
+    elif error.__context__ is not None and not error.__suppress_context__:
+        yield from frames(error.__context__)
+        yield "and meanwhile\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{describe(error)}\n"
+
+
+def add_exception(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Processor: `exc_info` as a traceback in which no value of a row stands (PII)."""
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else None
+    if given is True:
+        error = sys.exc_info()[1]
+    if error is not None:
+        event["exception"] = "".join(frames(error)).rstrip()
+        if event.get("logger") == "celery.app.trace":
+            # Celery writes exception and traceback into its message, too.
+            event["event"] = str(event["event"]).partition(": ")[0]
+    return event
+
+
+def without_values(report: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
+    """Sentry's `before_send`: the exceptions' texts as in our own log."""
+    error = (hint.get("exc_info") or (None, None))[1]
+    seen = []
+    while error is not None:
+        seen.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told = {type(each).__name__: describe(each) for each in seen}
+    for each in report.get("exception", {}).get("values", []):
+        each["value"] = told.get(each.get("type"), "")
+    return report
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Sets up logging for `{"level", "json", "sentry_dsn", "region", "release"}` (Django's LOGGING_CONFIG)."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if options["json"] else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "line": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": shared,
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        add_exception,
+                        renderer,
+                    ],
+                }
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"handlers": ["stderr"], "level": options["level"]},
+            "loggers": {
+                # Both repeat request paths and would log them beside our own line.
+                "django.request": {"level": "CRITICAL"},
+                "django.server": {"level": "WARNING"},
+                # The processors' SDKs log request bodies.
+                "stripe": {"level": "ERROR"},
+                "urllib3": {"level": "ERROR"},
+            },
+        }
+    )
+    if options["sentry_dsn"]:
+        sentry_sdk.init(
+            options["sentry_dsn"],
+            send_default_pii=False,
+            include_local_variables=False,
+            before_send=without_values,  # type: ignore[arg-type]
+            max_request_body_size="never",
+            environment=options["region"],
+            release=options["release"],
+        )

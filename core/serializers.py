@@ -1,0 +1,35 @@
+"""The base of all request bodies: an unknown field is an error, never silently dropped."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class StrictMixin:
+    """Refuses unknown fields, so that a client never believes that `role` or `homeRegion` was changed."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            writable = {name for name, field in self.fields.items() if not field.read_only}  # type: ignore[attr-defined]
+            unknown = sorted(str(key) for key in set(data) - writable)
+            if unknown:
+                raise serializers.ValidationError({key: ["This field cannot be set here."] for key in unknown[:20]})
+        return super().to_internal_value(data)  # type: ignore[misc]
+
+
+class Serializer(StrictMixin, serializers.Serializer):
+    pass
+
+
+class ModelSerializer(StrictMixin, serializers.ModelSerializer):
+    pass
+
+
+class OptionalURLField(serializers.URLField):
+    """An address to show, null where the column is empty."""
+
+    def __init__(self, **options: Any):
+        super().__init__(read_only=True, allow_null=True, **options)
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]
+        return value or None

@@ -1,0 +1,23 @@
+"""The Celery app and what its beat does when.
+
+Sweeps keep time, not ETAs: a sweep that is late or runs twice does no harm.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "juniro.settings")
+
+app = Celery("juniro")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+app.conf.beat_schedule = {
+    "expire holds": {"task": "payments.tasks.expire_holds", "schedule": 15.0},
+    "send refunds": {"task": "payments.tasks.send_refunds", "schedule": 30.0},
+    "follow sessions and seats in search": {"task": "marketplace.tasks.catch_up", "schedule": 3.0},
+    "learn the catalogue's words": {"task": "marketplace.tasks.refresh_words", "schedule": 600.0},
+    "check search rows for drift": {"task": "marketplace.tasks.check_drift", "schedule": 3600.0},
+    "purge idempotency keys": {"task": "core.tasks.purge_idempotency_keys", "schedule": 3600.0},
+}

@@ -1,0 +1,226 @@
+"""The WHERE of a search, put together from fixed fragments; whatever a parent typed travels as a parameter."""
+
+import math
+import unicodedata
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from marketplace import vocabulary
+from marketplace.filters import MAX_DAYS, PARTS_OF_DAY, WEEKDAYS, Filters
+
+WEEKEND = [5, 6]
+FIRST_DAY = date(2000, 1, 1)
+EARTH_KM_PER_DEGREE = 111.0
+DISTANCE = "marketplace_distance_km(%(lat)s::float8, %(lng)s::float8, row.latitude, row.longitude)"
+
+
+class Conditions:
+    """The WHERE of one request, condition by condition, so that a facet or a suggestion can leave one out."""
+
+    def __init__(self, filters: Filters):
+        self.filters = filters
+        self.parameters: dict[str, Any] = {}
+        self.by_name: dict[str, str] = {}
+        self.source, self.words, self.is_plain = "marketplace_searchrow AS row", "", True
+        for name in ("text", "category", "country", "place", "provider", "age", "price", "type", "calendar", "rating"):
+            condition = getattr(self, name)()
+            if condition:
+                self.by_name[name] = condition
+
+    def matches(
+        self, *, but: str | None = None, cursor: bool = True, in_each_city: bool = False, more: str = "TRUE"
+    ) -> str:
+        """`FROM … WHERE …` with one row, named `row`, for each activity (`in_each_city`: and city) that matches."""
+        kept = [more, *(text for name, text in self.by_name.items() if name not in (but, "cursor"))]
+        # Where an activity has several rows, a cursor goes on after the one that stands for it, not to another.
+        after = self.by_name.get("cursor", "TRUE") if cursor else "TRUE"
+        is_placed = "place" in self.by_name and but != "place"
+        if not is_placed and not in_each_city:
+            kept.append("row.is_primary")
+        if not is_placed or self.filters.city:
+            return f"FROM {self.source}{self.words} WHERE {' AND '.join([*kept, after])}"
+        # An area may hold several cities of one activity; that of its earliest session stands for it.
+        return f"""FROM (SELECT DISTINCT ON (row.activity_id) row.* FROM {self.source}{self.words}
+            WHERE {" AND ".join(kept)} ORDER BY row.activity_id, row.next_session_at, row.id) AS row{self.words}
+            WHERE {after}"""
+
+    def matches_by_weekday(self) -> str:
+        """The same for some days out of the week: one branch a weekday, each row in the first that it fits.
+
+        By next session, what happens on other days stands in between by the ten thousands; each branch has its index.
+        A place or a subject narrows that down enough.
+        """
+        days = weekdays(self.filters)
+        if not 1 < len(days) < 6 or days == WEEKEND or {"text", "category", "place", "provider"} & self.by_name.keys():
+            return self.matches()
+        branches = []
+        for number, day in enumerate(days):
+            not_before = f" AND NOT {happens_on(days[:number])}" if number else ""
+            branches.append(
+                f"(SELECT row.id, row.next_session_at {self.matches(more=happens_on([day]) + not_before)}"
+                f" ORDER BY row.next_session_at, row.id LIMIT {self.filters.page * self.filters.limit:d})"
+            )
+        return f"FROM ({' UNION ALL '.join(branches)}) AS row"
+
+    def text(self) -> str | None:
+        if not self.filters.q:
+            return None
+        head, _, last = self.filters.q.rpartition(" ")
+        self.parameters["q"] = self.filters.q
+        words = found = "websearch_to_tsquery('english', marketplace_fold(%(q)s::text))"
+        parts = unicodedata.normalize("NFKC", self.filters.q).split()
+        self.is_plain = all(part.isalnum() and part.lower() != "or" for part in parts)
+        if len(last) > 1 and last.isalnum():
+            # The last word may be half typed.
+            self.parameters |= {"head": head, "prefix": last}
+            unfinished = "to_tsquery('simple', quote_literal(marketplace_fold(%(prefix)s::text)) || ':*')"
+            # Without words before it the left side is empty, which && passes over.
+            begun = f"(websearch_to_tsquery('english', marketplace_fold(%(head)s::text)) && {unfinished})"
+            words = found = f"({words} || {begun})"
+            if self.is_plain:
+                # Where the word is its own stem, its completions include it; the index need not look it up twice.
+                stem = "websearch_to_tsquery('english', marketplace_fold(%(prefix)s::text))"
+                found = f"CASE WHEN {stem}::text || ':*' = {unfinished}::text THEN {begun} ELSE {words} END"
+        self.words = f""" CROSS JOIN (
+            SELECT asked.query, asked.found, marketplace_in_title(asked.found) AS in_title
+            FROM (SELECT {words} AS query, {found} AS found OFFSET 0) AS asked OFFSET 0) AS words"""
+        return "row.document @@ words.found"
+
+    def category(self) -> str | None:
+        if not self.filters.category:
+            return None
+        slugs = vocabulary.categories_below(self.filters.category)
+        self.parameters["category"] = slugs[0] if len(slugs) == 1 else slugs
+        return "row.category_slug = " + ("%(category)s::text" if len(slugs) == 1 else "ANY (%(category)s::text[])")
+
+    def country(self) -> str | None:
+        if not self.filters.country:
+            return None
+        self.parameters["country"] = self.filters.country.upper()
+        return "row.country_code = %(country)s::text"
+
+    def place(self) -> str | None:
+        """City, locality and radius, met by the rows of single cities."""
+        filters, conditions = self.filters, []
+        if filters.city:
+            self.parameters["city"] = filters.city
+            conditions.append("row.city_slug = %(city)s::text")
+        if filters.locality:
+            self.parameters["locality"] = [filters.locality]
+            conditions.append("row.locality_slugs @> %(locality)s::text[] AND row.city_slug <> ''")
+        if filters.lat is not None and filters.lng is not None and filters.radius_km is not None:
+            self.parameters |= {"lat": filters.lat, "lng": filters.lng, "radius": filters.radius_km}
+            conditions.append(box(filters.lat, filters.lng, filters.radius_km, self.parameters))
+            conditions.append(f"{DISTANCE} <= %(radius)s::float8")
+        return " AND ".join(conditions) or None
+
+    def provider(self) -> str | None:
+        if not self.filters.provider:
+            return None
+        self.parameters["provider"] = self.filters.provider
+        return "row.provider_slug = %(provider)s::text"
+
+    def age(self) -> str | None:
+        conditions = []
+        if self.filters.age_min is not None:
+            self.parameters["age_min"] = self.filters.age_min
+            conditions.append("row.age_max >= %(age_min)s::integer")
+        if self.filters.age_max is not None:
+            self.parameters["age_max"] = self.filters.age_max
+            conditions.append("row.age_min <= %(age_max)s::integer")
+        return " AND ".join(conditions) or None
+
+    def price(self) -> str | None:
+        """By the price that the card shows: that of the cheapest offering."""
+        conditions = []
+        if self.filters.price_min is not None:
+            self.parameters["price_min"] = self.filters.price_min
+            conditions.append("row.price_cents >= %(price_min)s::integer AND row.price_cents < 2147483647")
+        if self.filters.price_max is not None:
+            self.parameters["price_max"] = min(self.filters.price_max, 2147483646)
+            conditions.append("row.price_cents <= %(price_max)s::integer")
+        return " AND ".join(conditions) or None
+
+    def type(self) -> str | None:
+        if not self.filters.type:
+            return None
+        self.parameters["type"] = [self.filters.type]
+        return "row.offering_types @> %(type)s::text[]"
+
+    def calendar(self) -> str | None:
+        """Days, weekdays, parts of the day and free seats, all met by one and the same session."""
+        filters = self.filters
+        free = "free_" if filters.available else ""
+        days = weekdays(filters)
+        on_days = f" AND {happens_on(days)}" if len(days) == 1 or days == WEEKEND else ""
+        if filters.from_ or filters.to:
+            # Written out: how much a range of days narrows down decides the plan, which must not outlive the range.
+            wanted = ",".join(f"{slot:d}" for slot in slots(filters))
+            return f"row.{free}slots && '{{{wanted}}}'::integer[]{on_days}"
+        if filters.weekday or filters.time_of_day:
+            self.parameters["week_mask"] = week_mask(filters)
+            return f"row.{free}week_mask & %(week_mask)s::integer <> 0{on_days}"
+        return "row.free_week_mask <> 0" if filters.available else None
+
+    def rating(self) -> str | None:
+        if self.filters.min_rating is None:
+            return None
+        self.parameters["min_rating"] = self.filters.min_rating
+        return "row.rating_average >= %(min_rating)s::float8"
+
+    def after(self, value: str, row_id: str, column: str, direction: str, cast: str) -> None:
+        """Only what comes after that value and row in the order of `column`."""
+        self.parameters |= {"after": value, "after_id": row_id}
+        comparison = ">" if direction == "ASC" else "<"
+        self.by_name["cursor"] = f"({column}, row.id) {comparison} (%(after)s::text::{cast}, %(after_id)s::uuid)"
+
+
+def box(lat: float, lng: float, radius_km: float, parameters: dict[str, Any]) -> str:
+    """A rectangle around the circle, for the index to cut out; open where it would reach the date line or a pole."""
+    height = radius_km / EARTH_KM_PER_DEGREE
+    parameters |= {"south": lat - height, "north": lat + height}
+    text = "row.latitude BETWEEN %(south)s::float8 AND %(north)s::float8"
+    # The widest point of the rectangle is at the end nearer to a pole; close to one a degree is no width at all.
+    nearest_pole = abs(lat) + height
+    if nearest_pole >= 89:
+        return text
+    width = radius_km / (EARTH_KM_PER_DEGREE * math.cos(math.radians(nearest_pole)))
+    if lng - width < -180 or lng + width > 180:
+        return text
+    parameters |= {"west": lng - width, "east": lng + width}
+    return text + " AND row.longitude BETWEEN %(west)s::float8 AND %(east)s::float8"
+
+
+def slots(filters: Filters) -> list[int]:
+    """The day slots that `filters` accept (see marketplace_slot), at most `MAX_DAYS` on from the first day.
+
+    What is yet to begin is on yesterday's date at the earliest, far in the west.
+    """
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    first = max(filters.from_ or yesterday, yesterday)
+    ahead = min((filters.to or date.max) - first, date.max - first, timedelta(days=MAX_DAYS)).days
+    days = (first + timedelta(days=number) for number in range(ahead + 1))
+    parts = [PARTS_OF_DAY.index(part) for part in filters.time_of_day or PARTS_OF_DAY]
+    weekdays = {WEEKDAYS.index(day) for day in filters.weekday or WEEKDAYS}
+    return [(day - FIRST_DAY).days * 3 + part for day in days if day.weekday() in weekdays for part in parts]
+
+
+def week_mask(filters: Filters) -> int:
+    """The same for any week (see marketplace_week_mask)."""
+    days = [WEEKDAYS.index(day) for day in filters.weekday or WEEKDAYS]
+    parts = [PARTS_OF_DAY.index(part) for part in filters.time_of_day or PARTS_OF_DAY]
+    return sum(1 << (day * 3 + part) for day in days for part in parts)
+
+
+def weekdays(filters: Filters) -> list[int]:
+    """The weekdays, Monday being 0, on which a session can meet `filters`."""
+    days = {WEEKDAYS.index(day) for day in filters.weekday or WEEKDAYS}
+    if filters.from_ and filters.to:
+        span = range((filters.to - filters.from_).days + 1)
+        days &= {(filters.from_ + timedelta(days=number)).weekday() for number in span}
+    return sorted(days)
+
+
+def happens_on(days: list[int]) -> str:
+    """A condition that may follow from others and, being a literal, opens the index of a weekday or the weekend."""
+    return f"row.week_mask & {sum(0b111 << (day * 3) for day in days)} <> 0"

@@ -1,0 +1,306 @@
+"""What providers offer and parents find: categories, activities, offerings, sessions.
+
+Source: data model, Activities & Offerings.
+"""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
+from django.db import models
+from django.db.models import F, Q
+
+from core.models import Currency, Lifecycle, Model, one_of, status_field
+from providers.models import ProviderAccount
+
+
+class Category(Model):
+    """A branch or leaf of the category tree."""
+
+    parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=100, unique=True)
+    position = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Order among its siblings")
+    is_active = models.BooleanField(default=True, db_default=True)
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ActivityQuerySet(models.QuerySet["Activity"]):
+    def public(self) -> "ActivityQuerySet":
+        """What parents may see: published, by a verified provider, in an active category."""
+        return self.filter(
+            status=Activity.Status.PUBLISHED,
+            provider__status=ProviderAccount.Status.VERIFIED,
+            category__is_active=True,
+        )
+
+
+class ActivityStatus(models.TextChoices):
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    ARCHIVED = "archived"
+
+
+class Activity(Lifecycle, Model):
+    """Something a provider offers, such as a soccer camp or piano lessons. Ages are whole years, both ends included."""
+
+    Status = ActivityStatus
+
+    TRANSITIONS = {
+        Status.DRAFT: {Status.PUBLISHED, Status.ARCHIVED},
+        Status.PUBLISHED: {Status.DRAFT, Status.ARCHIVED},
+        Status.ARCHIVED: {Status.DRAFT},
+    }
+
+    provider = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="activities")
+    title = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=120)
+    summary = models.CharField(max_length=300, blank=True, default="", db_default="")
+    description = models.TextField(blank=True, default="", db_default="")
+    category = models.ForeignKey(Category, models.PROTECT, related_name="activities")
+    age_min = models.PositiveSmallIntegerField(null=True, blank=True)
+    age_max = models.PositiveSmallIntegerField(null=True, blank=True)
+    duration = models.PositiveIntegerField(null=True, blank=True, help_text="Minutes")
+    image_url = models.URLField(max_length=500, blank=True, default="", db_default="")
+    status = status_field(Status, Status.DRAFT)
+    published_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ActivityQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "activities"
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "slug"], name="activity_provider_slug_unique"),
+            models.CheckConstraint(condition=Q(age_min__lte=F("age_max")), name="activity_age_range"),
+            one_of("status", ActivityStatus.values, "activity_status_allowed"),
+        ]
+        indexes = [models.Index(fields=["slug"], name="activity_slug")]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def accepts_age(self, age: int) -> bool:
+        return (self.age_min is None or age >= self.age_min) and (self.age_max is None or age <= self.age_max)
+
+
+class OfferingType(models.TextChoices):
+    SINGLE_SESSION = "single_session"
+    MULTI_SESSION = "multi_session"
+    CAMP = "camp"
+    TERM = "term"
+
+
+class OfferingStatus(models.TextChoices):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+class Offering(Model):
+    """A way to buy an activity: one class, a package of N, a camp, or a whole term. Prices in cents or paise."""
+
+    Type = OfferingType
+
+    Status = OfferingStatus
+
+    activity = models.ForeignKey(Activity, models.CASCADE, related_name="offerings")
+    type = status_field(Type, Type.SINGLE_SESSION)
+    name = models.CharField(max_length=200, null=True, blank=True)
+    price_cents = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3, choices=Currency.choices)
+    session_count = models.PositiveSmallIntegerField(null=True, blank=True, help_text="For multi_session: how many")
+    refund_window_hours = models.PositiveIntegerField(
+        default=24, db_default=24, help_text="Until how many hours before the start a cancellation is refunded in full"
+    )
+    status = status_field(Status, Status.ACTIVE)
+
+    class Meta:
+        constraints = [
+            one_of("type", OfferingType.values, "offering_type_allowed"),
+            one_of("status", OfferingStatus.values, "offering_status_allowed"),
+            one_of("currency", Currency.values, "offering_currency_allowed"),
+            models.CheckConstraint(
+                # A NULL count must fail too, and SQL's CHECK lets NULL pass: hence the isnull.
+                condition=~Q(type="multi_session") | Q(session_count__isnull=False, session_count__gte=1),
+                name="offering_session_count",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.get_type_display()
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def bookable(self, *, now: datetime) -> "SessionQuerySet":
+        """Sessions that a parent may book at `now`, whether or not a seat is free."""
+        return self.filter(
+            status=Session.Status.SCHEDULED,
+            starts_at__gt=now,
+            offering__status=Offering.Status.ACTIVE,
+            activity__in=Activity.objects.public(),
+        )
+
+    def with_free_seat(self) -> "SessionQuerySet":
+        return self.filter(enrolled__lt=F("capacity"))
+
+
+class SessionStatus(models.TextChoices):
+    SCHEDULED = "scheduled"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+
+
+class Session(Lifecycle, Model):
+    """A time slot that can be booked. `enrolled` always equals the seats held; the CHECK keeps it within `capacity`."""
+
+    Status = SessionStatus
+
+    TRANSITIONS = {Status.SCHEDULED: {Status.CANCELLED, Status.COMPLETED}}
+
+    activity = models.ForeignKey(Activity, models.CASCADE, related_name="sessions")
+    offering = models.ForeignKey(Offering, models.CASCADE, related_name="sessions")
+    # Not PROTECT: with its provider a used location may go, alone it may not.
+    location = models.ForeignKey("providers.Location", models.RESTRICT, related_name="sessions")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    capacity = models.PositiveIntegerField()
+    enrolled = models.PositiveIntegerField(default=0, db_default=0)
+    status = status_field(Status, Status.SCHEDULED)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(starts_at__lt=F("ends_at")), name="session_starts_before_it_ends"),
+            models.CheckConstraint(
+                condition=Q(enrolled__gte=0, enrolled__lte=F("capacity")), name="session_enrolled_within_capacity"
+            ),
+            one_of("status", SessionStatus.values, "session_status_allowed"),
+        ]
+        indexes = [
+            models.Index(fields=["activity", "starts_at"], name="session_by_activity"),
+            models.Index(fields=["offering", "starts_at"], name="session_by_offering"),
+            models.Index(fields=["location", "starts_at"], name="session_by_location"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d %H:%M} UTC"
+
+    @property
+    def spots_left(self) -> int:
+        return self.capacity - self.enrolled
+
+    def local_date(self) -> date:
+        """The day on which it starts where it takes place."""
+        return self.starts_at.astimezone(ZoneInfo(self.location.city.timezone)).date()
+
+
+class ParentInterest(Model):
+    """A category that a parent wants to hear of, for the family or for one child."""
+
+    parent = models.ForeignKey("users.Parent", models.CASCADE, related_name="interests")
+    category = models.ForeignKey(Category, models.CASCADE, related_name="+")
+    child = models.ForeignKey("users.Child", models.CASCADE, null=True, blank=True, related_name="interests")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["parent", "category", "child"], name="parentinterest_unique", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"interest in {self.category_id}"
+
+
+class SearchRow(models.Model):
+    """A public activity in one of its cities, as search needs it: finished card, filter columns, text.
+
+    Exactly one row of an activity is primary: the only city's, or one more (`city` empty) for all of its cities
+    together. Written by the database alone (marketplace/migrations/0002_search.sql), so that nothing can change an
+    activity and forget its rows. `next_session_at` is far in the future and prices are huge where there are none, so
+    that rows sort and page by plain comparison.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    card = models.TextField(help_text="JSON, as lists send it")
+    document = SearchVectorField()
+    title = models.CharField(max_length=200)
+    category_slug = models.TextField()
+    category_slugs = ArrayField(models.TextField(), help_text="Its category and all above it")
+    provider_slug = models.TextField()
+    country_code = models.TextField()
+    city_slug = models.TextField()
+    locality_slugs = ArrayField(models.TextField())
+    age_min = models.SmallIntegerField()
+    age_max = models.SmallIntegerField()
+    price_cents = models.IntegerField(help_text="Of the cheapest active offering")
+    offering_types = ArrayField(models.TextField())
+    rating_average = models.FloatField()
+    rating_count = models.IntegerField()
+    next_session_at = models.DateTimeField()
+    slots = ArrayField(models.IntegerField(), help_text="Local day times three plus part of the day")
+    free_slots = ArrayField(models.IntegerField(), help_text="Those with a free seat")
+    week_mask = models.IntegerField(help_text="The slots of the week that occur, Monday morning being bit 0")
+    free_week_mask = models.IntegerField(help_text="Those with a free seat")
+    latitude = models.FloatField(null=True)
+    longitude = models.FloatField(null=True)
+    published_at = models.DateTimeField()
+    is_primary = models.BooleanField()
+    activity = models.ForeignKey(Activity, models.CASCADE, related_name="search_rows")
+    city = models.ForeignKey("geography.City", models.CASCADE, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["activity", "city"], name="searchrow_activity_city_unique"),
+            models.UniqueConstraint(fields=["activity"], condition=Q(is_primary=True), name="searchrow_one_primary"),
+        ]
+        indexes = [
+            GinIndex(fields=["document"], name="search_document"),
+            GinIndex(fields=["free_slots"], name="search_free_slots"),
+            GinIndex(fields=["slots"], name="search_slots"),
+            # Ages and weekdays are nearly always asked for, so that neither a count nor the way to a page's first
+            # activity need leave the index.
+            *(
+                models.Index(
+                    fields=[*scope, column, "id"],
+                    include=["age_min", "age_max", "week_mask", "free_week_mask"],
+                    condition=Q(is_primary=True) if scope != ["city_slug"] else None,
+                    name=f"search_{(scope or ['all'])[0].split('_')[0]}_{name}",
+                )
+                for scope in ([], ["category_slug"], ["city_slug"], ["provider_slug"])
+                for column, name in (("next_session_at", "soon"), ("price_cents", "price"))
+            ),
+            models.Index(fields=["rating_average", "id"], condition=Q(is_primary=True), name="search_all_rating"),
+            models.Index(fields=["published_at", "id"], condition=Q(is_primary=True), name="search_all_newest"),
+            models.Index(fields=["latitude", "longitude"], name="search_place"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} in {self.city_slug or 'several cities'}"
+
+
+class SearchStale(models.Model):
+    """A note that an activity's sessions or seats changed; a worker refreshes its rows and removes the note."""
+
+    activity_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return str(self.activity_id)
+
+
+class SearchWord(models.Model):
+    """A word that occurs in titles, categories and providers' names: what a typo may have meant."""
+
+    word = models.TextField(primary_key=True)
+    occurrences = models.IntegerField()
+
+    def __str__(self) -> str:
+        return self.word

@@ -1,0 +1,63 @@
+"""What search knows by heart, process by process, for a short while: the category tree and the catalogue's words."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import DamerauLevenshtein
+
+from marketplace.models import Category, SearchWord
+
+CATEGORY_SECONDS, WORD_SECONDS = 10, 300
+MAX_WORDS = 50_000
+
+_kept: dict[str, tuple[float, Any]] = {}
+
+
+def kept(name: str, seconds: float, load: Callable[[], Any]) -> Any:
+    """The value of `load()`, at most `seconds` old. Two threads may load at once; both are right."""
+    until, value = _kept.get(name, (0.0, None))
+    if time.monotonic() >= until:
+        value = load()
+        _kept[name] = (time.monotonic() + seconds, value)
+    return value
+
+
+def forget() -> None:
+    """Asks the database again at the next use."""
+    _kept.clear()
+
+
+def categories_below(slug: str) -> list[str]:
+    """The slugs of a category and of all below it; just the slug itself if there is no such category."""
+    rows = kept("categories", CATEGORY_SECONDS, lambda: list(Category.objects.values_list("pk", "parent_id", "slug")))
+    wanted = {pk for pk, _, own in rows if own == slug}
+    while grown := {pk for pk, parent, _ in rows if parent in wanted} - wanted:
+        wanted |= grown
+    return sorted(own for pk, _, own in rows if pk in wanted) or [slug]
+
+
+def correct(text: str) -> str | None:
+    """`text` with each unknown word replaced by the nearest known one, or None if that changes nothing.
+
+    Near means one typing slip in short words and two in longer ones; of equally near words the commoner wins.
+    """
+    words = kept("words", WORD_SECONDS, load_words)
+    corrected = [nearest(word, words) or word for word in text.lower().split()]
+    result = " ".join(corrected)
+    return result if result != text.lower() else None
+
+
+def load_words() -> dict[str, int]:
+    rows = SearchWord.objects.order_by("-occurrences", "word").values_list("word", "occurrences")[:MAX_WORDS]
+    return dict(rows)
+
+
+def nearest(word: str, words: dict[str, int]) -> str | None:
+    if len(word) < 3 or not word.isalpha() or word in words:
+        return None
+    slips = 1 if len(word) < 6 else 2
+    close = process.extract(word, words.keys(), scorer=DamerauLevenshtein.distance, score_cutoff=slips, limit=20)
+    best = min(close, key=lambda found: (found[1], -words[found[0]], -fuzz.ratio(word, found[0])), default=None)
+    return best[0] if best else None

@@ -1,0 +1,57 @@
+"""Conversations, without what was written: that is between the two."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from core.admin import ReadOnlyAdmin, label, link, links, list_url
+from messaging.models import Conversation, Message
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", "provider", "parent_link", "booking_link", "state", "last_message_at", "created_at"]
+    list_filter = ["status", ("provider", AutocompleteSelectFilter)]
+    list_select_related = ["provider"]
+    search_fields = ["provider__business_name"]
+    search_ids = ["id", "parent_id", "provider_id", "booking_id"]
+    search_email = "parent__user__email"
+    exclude = ["subject"]
+    readonly_fields = ["related"]
+    state = label("status", {"active": "success", "archived": "info", "blocked": "danger"})
+
+    @display(description="Parent", ordering="parent_id")
+    def parent_link(self, row: Conversation) -> Any:
+        return link("users.Parent", row.parent_id)
+
+    @display(description="Booking", ordering="booking_id")
+    def booking_link(self, row: Conversation) -> Any:
+        return link("bookings.Booking", row.booking_id)
+
+    @display(description="More")
+    def related(self, row: Conversation) -> SafeString:
+        return links(Messages=list_url("messaging.Message", conversation__id__exact=row.pk))
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", "conversation_link", "sender_type", "sender_link", "length", "read_at", "created_at"]
+    list_filter = ["sender_type"]
+    search_ids = ["id", "conversation_id", "sender_id"]
+    exclude = ["content", "attachments"]
+    readonly_fields = ["length"]
+
+    @display(description="Characters")
+    def length(self, row: Message) -> int:
+        return len(row.content)
+
+    @display(description="Conversation", ordering="conversation_id")
+    def conversation_link(self, row: Message) -> Any:
+        return link("messaging.Conversation", row.conversation_id)
+
+    @display(description="Sender", ordering="sender_id")
+    def sender_link(self, row: Message) -> Any:
+        return link("users.User", row.sender_id)

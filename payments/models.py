@@ -1,0 +1,162 @@
+"""Money: payments, refunds, and the processors' events that move them (API architecture §9).
+
+Amounts are integer cents or paise. Only a verified webhook event makes a payment paid.
+"""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+from core.models import Currency, Lifecycle, Model, one_of, status_field
+
+
+class ProcessorName(models.TextChoices):
+    STRIPE = "stripe"
+    RAZORPAY = "razorpay"
+
+
+class PaymentStatus(models.TextChoices):
+    CREATED = "created"
+    PENDING = "pending"
+    PAID = "paid"
+    FAILED = "failed"
+    REFUNDED = "refunded"
+
+
+class Payment(Lifecycle, Model):
+    """One checkout for one booking. Amount, currency and the checkout's end are frozen when it is created."""
+
+    Status = PaymentStatus
+
+    # created|pending|failed → refunded: a full refund can be reported before the success that it undoes.
+    # refunded → paid: a refund that the processor took back.
+    TRANSITIONS = {
+        Status.CREATED: {Status.PENDING, Status.PAID, Status.FAILED, Status.REFUNDED},
+        Status.PENDING: {Status.PAID, Status.FAILED, Status.REFUNDED},
+        Status.FAILED: {Status.PENDING, Status.PAID, Status.REFUNDED},
+        Status.PAID: {Status.REFUNDED},
+        Status.REFUNDED: {Status.PAID},
+    }
+    OPEN = (Status.CREATED, Status.PENDING, Status.FAILED)
+
+    booking = models.ForeignKey("bookings.Booking", models.PROTECT, related_name="payments")
+    amount_cents = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3, choices=Currency.choices)
+    processor = status_field(ProcessorName)
+    processor_payment_id = models.CharField(max_length=255, null=True, blank=True, db_index=True)
+    processor_checkout_id = models.CharField(max_length=255, null=True, blank=True, db_index=True)
+    checkout_url = models.TextField(blank=True, default="", db_default="")
+    checkout_expires_at = models.DateTimeField(help_text="Sent to the processor; frozen, as its idempotency needs")
+    status = status_field(Status, Status.CREATED)
+    status_reason = models.TextField(null=True, blank=True)
+    # Not the client's Idempotency-Key (that is scoped to a user): the key under which the processor knows this row.
+    idempotency_key = models.CharField(max_length=255, unique=True, null=True, blank=True)
+    needs_review = models.BooleanField(default=False, db_default=False, help_text="Ops must look at this payment")
+    pending_at = models.DateTimeField(null=True, blank=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    refunded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            one_of("status", PaymentStatus.values, "payment_status_allowed"),
+            one_of("currency", Currency.values, "payment_currency_allowed"),
+            one_of("processor", ProcessorName.values, "payment_processor_allowed"),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="payment_amount_positive"),
+            models.CheckConstraint(
+                condition=~Q(status="paid") | Q(paid_at__isnull=False), name="payment_paid_at_known"
+            ),
+            # A failed checkout is reopened (failed → pending) while its page still stands, not replaced.
+            models.UniqueConstraint(
+                fields=["booking"], condition=Q(status__in=["created", "pending"]), name="payment_one_open_per_booking"
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at"], condition=Q(needs_review=True), name="payment_review_queue")]
+
+    def __str__(self) -> str:
+        return f"payment {self.pk}"
+
+
+class RefundQuerySet(models.QuerySet["Refund"]):
+    def due(self, *, now: datetime) -> "RefundQuerySet":
+        """Refunds to send to their processor at `now`."""
+        return self.filter(status=Refund.Status.PENDING, next_attempt_at__lte=now)
+
+
+class RefundStatus(models.TextChoices):
+    PENDING = "pending"
+    SENT = "sent"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Refund(Lifecycle, Model):
+    """Money owed or given back on a payment. The row comes first; a worker sends it after commit, until it is done."""
+
+    Status = RefundStatus
+
+    TRANSITIONS = {
+        Status.PENDING: {Status.SENT, Status.SUCCEEDED, Status.FAILED},
+        Status.SENT: {Status.SUCCEEDED, Status.FAILED},
+        Status.SUCCEEDED: {Status.FAILED},
+        Status.FAILED: {Status.PENDING, Status.SUCCEEDED},
+    }
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
+    amount_cents = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3, choices=Currency.choices)
+    reason = models.CharField(max_length=500)
+    status = status_field(Status, Status.PENDING)
+    processor_refund_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True, default="", db_default="")
+    succeeded_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RefundQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            one_of("status", RefundStatus.values, "refund_status_allowed"),
+            one_of("currency", Currency.values, "refund_currency_allowed"),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="refund_amount_positive"),
+        ]
+        indexes = [models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="refund_due")]
+
+    def __str__(self) -> str:
+        return f"refund {self.pk}"
+
+
+class WebhookEventStatus(models.TextChoices):
+    PROCESSED = "processed"
+    IGNORED = "ignored"
+
+
+class WebhookEvent(Model):
+    """One verified event of a processor, kept without card and contact data.
+
+    Event id and body hash are both unique: Razorpay's id header is not covered by its signature.
+    """
+
+    Status = WebhookEventStatus
+
+    processor = status_field(ProcessorName)
+    event_id = models.CharField(max_length=255)
+    body_sha256 = models.CharField(max_length=64)
+    type = models.CharField(max_length=100)
+    status = status_field(Status, Status.PROCESSED)
+    note = models.CharField(max_length=500, blank=True, default="", db_default="")
+    payload = models.JSONField()
+    payment = models.ForeignKey(Payment, models.SET_NULL, null=True, related_name="webhook_events")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["processor", "event_id"], name="webhookevent_id_unique"),
+            models.UniqueConstraint(fields=["processor", "body_sha256"], name="webhookevent_body_unique"),
+            one_of("processor", ProcessorName.values, "webhookevent_processor_allowed"),
+            one_of("status", WebhookEventStatus.values, "webhookevent_status_allowed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.processor} {self.type}"

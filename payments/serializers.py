@@ -1,0 +1,67 @@
+"""Bodies of checkout, cancellation and quote."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.models import Currency
+from core.serializers import ModelSerializer, Serializer
+from payments.models import Payment, ProcessorName
+from payments.processors import processor
+
+
+class CheckoutRequestSerializer(Serializer):
+    booking_id = serializers.UUIDField()
+    processor = serializers.ChoiceField(ProcessorName.choices, required=False)
+
+
+class CheckoutSerializer(ModelSerializer):
+    """An open checkout: `checkoutUrl` to send the parent to (Stripe), or `orderId` and `keyId` (Razorpay)."""
+
+    payment_id = serializers.UUIDField(source="id")
+    expires_at = serializers.DateTimeField(source="booking.expires_at")
+    checkout_url = serializers.URLField(required=False)
+    order_id = serializers.CharField(required=False)
+    key_id = serializers.CharField(required=False)
+
+    class Meta:
+        model = Payment
+        fields = [
+            "payment_id",
+            "status",
+            "processor",
+            "amount_cents",
+            "currency",
+            "expires_at",
+            "checkout_url",
+            "order_id",
+            "key_id",
+        ]
+
+    def to_representation(self, payment: Payment) -> dict[str, Any]:
+        data = super().to_representation(payment)
+        for name in ("checkout_url", "order_id", "key_id"):
+            data.pop(name, None)
+        fields = processor(payment.processor).client_fields(payment.processor_checkout_id or "", payment.checkout_url)
+        return {**data, **fields}
+
+
+class CancelRequestSerializer(Serializer):
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class QuoteSerializer(Serializer):
+    """What an action would cost or give back, without doing it. Cents or paise."""
+
+    action = serializers.ChoiceField(["cancel", "reschedule"])
+    allowed = serializers.BooleanField()
+    code = serializers.CharField(allow_null=True, help_text="Why not, as the action itself would answer")
+    message = serializers.CharField(allow_null=True)
+    refund_cents = serializers.IntegerField()
+    difference_cents = serializers.IntegerField()
+    currency = serializers.ChoiceField(Currency.choices)
+    refund_until = serializers.DateTimeField(help_text="Cancelling until then gives everything back")
+
+
+class ReceivedSerializer(Serializer):
+    received = serializers.BooleanField()

@@ -1,0 +1,42 @@
+"""Sweeps and errands of money. Each is safe to run twice and in two workers at once."""
+
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+from django.utils import timezone
+
+from payments import services
+from payments.models import Refund
+from payments.processors import ProcessorError, ProcessorUnavailable
+
+log = structlog.get_logger("juniro.payments")
+
+
+@shared_task
+def expire_holds() -> None:
+    """Ends overdue holds and closes the checkouts that they leave behind."""
+    for payment_id in services.expire_holds(now=timezone.now()):
+        close_checkout.delay(str(payment_id))
+
+
+@shared_task
+def close_checkout(payment_id: str) -> None:
+    try:
+        services.close_checkout(UUID(payment_id), now=timezone.now())
+    except (ProcessorError, ProcessorUnavailable) as error:
+        log.warning("checkout not closed, the next sweep tries again", payment=payment_id, code=error.code)
+
+
+@shared_task
+def send_refund(refund_id: str) -> None:
+    services.send(UUID(refund_id), now=timezone.now())
+
+
+@shared_task
+def send_refunds() -> None:
+    """Sends what is due: refunds whose own task was lost, or whose processor was out of reach."""
+    for refund_id in (
+        Refund.objects.due(now=timezone.now()).order_by("next_attempt_at").values_list("pk", flat=True)[:200]
+    ):
+        send_refund.delay(str(refund_id))

@@ -1,0 +1,141 @@
+"""Businesses that run activities, the people who work for them, and the places where they do.
+
+Source: data model, Providers.
+"""
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from core.models import Lifecycle, Model, one_of, status_field
+
+
+class StaffRole(models.TextChoices):
+    OWNER = "owner"
+    ADMIN = "admin"
+    STAFF = "staff"
+
+
+class ProviderType(models.TextChoices):
+    BUSINESS = "business"
+    INDIVIDUAL = "individual"
+
+
+class ProviderStatus(models.TextChoices):
+    PENDING = "pending"
+    VERIFIED = "verified"
+    SUSPENDED = "suspended"
+    REJECTED = "rejected"
+
+
+class ProviderAccount(Lifecycle, Model):
+    """A business or an individual. Its activities are public only while `status` is verified."""
+
+    Type = ProviderType
+
+    Status = ProviderStatus
+
+    TRANSITIONS = {
+        Status.PENDING: {Status.VERIFIED, Status.REJECTED},
+        Status.VERIFIED: {Status.SUSPENDED},
+        Status.SUSPENDED: {Status.VERIFIED},
+        Status.REJECTED: {Status.PENDING},
+    }
+
+    business_name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=80, unique=True)
+    type = status_field(Type, Type.BUSINESS)
+    status = status_field(Status, Status.PENDING)
+    status_reason = models.TextField(blank=True, default="", db_default="", help_text="Shown to the provider")
+    submitted_at = models.DateTimeField(null=True, blank=True, help_text="When verification was asked for")
+    verified_at = models.DateTimeField(null=True, blank=True)
+    description = models.TextField(blank=True, default="", db_default="")
+    email = models.EmailField(blank=True, default="", db_default="")
+    phone = models.CharField(max_length=16, blank=True, default="", db_default="", help_text="E.164")
+    website = models.URLField(blank=True, default="", db_default="")
+
+    users = models.ManyToManyField("users.User", through="ProviderUser", related_name="provider_accounts")
+
+    class Meta:
+        constraints = [
+            one_of("type", ProviderType.values, "provideraccount_type_allowed"),
+            one_of("status", ProviderStatus.values, "provideraccount_status_allowed"),
+            models.CheckConstraint(
+                condition=~Q(status="verified") | Q(verified_at__isnull=False), name="provideraccount_verified_at_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["submitted_at"], condition=Q(status="pending"), name="provideraccount_queue")]
+
+    def __str__(self) -> str:
+        return self.business_name
+
+    def verify(self, *, now: datetime) -> Self:
+        """The provider goes live."""
+        return self.move(self.Status.VERIFIED, verified_at=now, status_reason="")
+
+    def reject(self, *, reason: str) -> Self:
+        return self.move(self.Status.REJECTED, status_reason=reason)
+
+    def suspend(self, *, reason: str) -> Self:
+        """Takes the provider out of the catalogue at once."""
+        return self.move(self.Status.SUSPENDED, status_reason=reason)
+
+
+class ProviderUser(Model):
+    """A user's place in a provider account."""
+
+    provider_account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="staff")
+    user = models.ForeignKey("users.User", models.CASCADE, related_name="provider_users")
+    role = status_field(StaffRole, StaffRole.STAFF)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider_account", "user"], name="provideruser_account_user_unique"),
+            one_of("role", StaffRole.values, "provideruser_role_allowed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} of {self.provider_account_id}"
+
+
+class Invitation(Model):
+    """An offer to join a provider's staff. Only the token's hash is kept; it works once and until `expires_at`."""
+
+    provider_account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="invitations")
+    invited_by = models.ForeignKey("users.User", models.SET_NULL, null=True, related_name="+")
+    email = models.EmailField()
+    role = status_field(StaffRole, StaffRole.STAFF)
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [one_of("role", [StaffRole.ADMIN, StaffRole.STAFF], "invitation_role_allowed")]
+
+    def __str__(self) -> str:
+        return f"invitation as {self.role}"
+
+
+class Location(Model):
+    """A place where a provider's sessions happen; its clock is its city's."""
+
+    provider = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="locations")
+    name = models.CharField(max_length=200)
+    address = models.CharField(max_length=500)
+    city = models.ForeignKey("geography.City", models.PROTECT, related_name="locations")
+    locality = models.ForeignKey("geography.Locality", models.SET_NULL, null=True, blank=True, related_name="locations")
+    latitude = models.FloatField(null=True, blank=True)
+    longitude = models.FloatField(null=True, blank=True)
+    is_default = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider"], condition=Q(is_default=True), name="location_one_default"),
+            models.CheckConstraint(condition=Q(latitude__range=(-90, 90)), name="location_latitude_range"),
+            models.CheckConstraint(condition=Q(longitude__range=(-180, 180)), name="location_longitude_range"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
