@@ -52,6 +52,9 @@ class Booking(Lifecycle, Model):
     amount_cents = models.PositiveIntegerField()
     currency = models.CharField(max_length=3, choices=Currency.choices)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="When the hold ends, while payment is pending")
+    refundable_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until when a cancellation is refunded in full; moving to a later day keeps it"
+    )
     confirmed_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)
     cancellation_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
@@ -80,13 +83,25 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         return self.filter(released_at=None)
 
 
+class Attendance(models.TextChoices):
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
 class Seat(Model):
-    """One seat in one session, held by a booking until `released_at`. One held seat per child and session."""
+    """One seat in one session, held by a booking until `released_at`. One held seat per child and session.
+
+    `attendance` is what staff noted on the day; None where nobody did.
+    """
+
+    Attendance = Attendance
 
     booking = models.ForeignKey(Booking, models.CASCADE, related_name="seats")
     session = models.ForeignKey("marketplace.Session", models.PROTECT, related_name="seats")
     child = models.ForeignKey("users.Child", models.PROTECT, related_name="seats")
     released_at = models.DateTimeField(null=True, blank=True)
+    attendance = status_field(Attendance, null=True, blank=True)
+    attendance_at = models.DateTimeField(null=True, blank=True)
 
     objects = SeatQuerySet.as_manager()
 
@@ -98,6 +113,7 @@ class Seat(Model):
             models.UniqueConstraint(
                 fields=["booking", "session"], condition=Q(released_at__isnull=True), name="seat_one_per_booking"
             ),
+            one_of("attendance", Attendance.values, "seat_attendance_allowed"),
         ]
 
     def __str__(self) -> str:

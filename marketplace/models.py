@@ -173,6 +173,12 @@ class Session(Lifecycle, Model):
     capacity = models.PositiveIntegerField()
     enrolled = models.PositiveIntegerField(default=0, db_default=0)
     status = status_field(Status, Status.SCHEDULED)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    cancellation_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+    series_id = models.UUIDField(null=True, blank=True, help_text="Shared by the sessions of one weekly recurrence")
+    sequence = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Goes up with every change of time, place or status, as calendars ask"
+    )
 
     objects = SessionQuerySet.as_manager()
 
@@ -188,6 +194,9 @@ class Session(Lifecycle, Model):
             models.Index(fields=["activity", "starts_at"], name="session_by_activity"),
             models.Index(fields=["offering", "starts_at"], name="session_by_offering"),
             models.Index(fields=["location", "starts_at"], name="session_by_location"),
+            models.Index(
+                fields=["series_id", "starts_at"], condition=Q(series_id__isnull=False), name="session_by_series"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -152,6 +152,7 @@ ALLOWED_VALUES = {
     "user_role_allowed": "users_user.role",
     "consent_kind_allowed": "users_consent.kind",
     "notification_status_allowed": "notifications_notification.status",
+    "notification_kind_allowed": "notifications_notification.kind",
     "provideraccount_type_allowed": "providers_provideraccount.type",
     "provideraccount_status_allowed": "providers_provideraccount.status",
     "provideruser_role_allowed": "providers_provideruser.role",
@@ -163,6 +164,7 @@ ALLOWED_VALUES = {
     "session_status_allowed": "marketplace_session.status",
     "booking_status_allowed": "bookings_booking.status",
     "booking_currency_allowed": "bookings_booking.currency",
+    "seat_attendance_allowed": "bookings_seat.attendance",
     "payment_status_allowed": "payments_payment.status",
     "payment_currency_allowed": "payments_payment.currency",
     "payment_processor_allowed": "payments_payment.processor",
@@ -286,7 +288,7 @@ UNIQUE = [
     ("users_user", "auth_id", {"email": NEW}),
     ("users_parent", "user_id", {}),
     ("users_accounttombstone", "auth_id_sha256", {}),
-    ("notifications_notification", "dedupe_key", {"kind": "'other'"}),
+    ("notifications_notification", "dedupe_key", {"kind": "'refund_sent'"}),
     ("notifications_notificationpreference", "user_id, kind", {"email": "false"}),
     ("providers_provideraccount", "slug", {"business_name": NEW}),
     ("providers_provideruser", "provider_account_id, user_id", {"role": "'staff'"}),
@@ -437,8 +439,8 @@ def test_writing_the_same_home_region_is_no_change(world):
 def user() -> tuple[str, dict[str, int]]:
     user = ConsentFactory(user=ChildFactory().parent.user).user
     ProviderUserFactory(user=user)
-    Notification.objects.create(user=user, kind="x", dedupe_key="one")
-    NotificationPreference.objects.create(user=user, kind="x")
+    Notification.objects.create(user=user, kind="refund_sent", dedupe_key="one")
+    NotificationPreference.objects.create(user=user, kind="refund_sent")
     gone = ["users_parent", "users_child", "users_consent", "providers_provideruser"]
     gone += ["notifications_notification", "notifications_notificationpreference"]
     return f"users_user WHERE id = '{user.pk}'", dict.fromkeys(gone, 0)
