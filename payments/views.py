@@ -18,7 +18,7 @@ from bookings.views import IDEMPOTENCY_KEY, PARENT_ONLY, REPLAYED, find_session
 from core import query
 from core.errors import Error, InvalidState, NotFound, ServiceUnavailable, ValidationFailed
 from core.idempotency import idempotent
-from payments import events, services
+from payments import cancellations, events, services
 from payments.processors import InvalidSignature, ProcessorError, processor
 from payments.serializers import (
     CancelRequestSerializer,
@@ -93,7 +93,9 @@ class CancelView(APIView):
         body = CancelRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         find_booking(request, booking_id)
-        services.cancel_booking(booking_id=booking_id, reason=body.validated_data.get("reason", ""), now=timezone.now())
+        cancellations.cancel_booking(
+            booking_id=booking_id, reason=body.validated_data.get("reason", ""), now=timezone.now()
+        )
         return Response(BookingSerializer(Booking.objects.for_display().get(pk=booking_id)).data)
 
 
@@ -123,12 +125,12 @@ class QuoteView(APIView):
             "refund_cents": 0,
             "difference_cents": 0,
             "currency": booking.currency,
-            "refund_until": services.refund_until(booking),
+            "refund_until": cancellations.refund_until(booking),
         }
         try:
             if action == "cancel":
-                services.check_cancellable(booking, now=now)
-                quote["refund_cents"] = services.refundable_cents(booking, now=now)
+                cancellations.check_cancellable(booking, now=now)
+                quote["refund_cents"] = cancellations.refundable_cents(booking, now=now)
             else:
                 self.quote_reschedule(booking, given.get("session_id"), quote, now=now)
         except Error as error:

@@ -8,7 +8,7 @@ import pytest
 from bookings.models import Booking, Seat
 from core.errors import InvalidState
 from marketplace.models import Session
-from payments import services
+from payments import cancellations, services
 from payments.models import Refund
 from tests.factories import BookingFactory, OfferingFactory, PaymentFactory, SessionFactory, UserFactory, in_days
 
@@ -79,7 +79,7 @@ def test_the_refund_window_ends_so_many_hours_before_the_start_to_the_microsecon
         now = booking.session.starts_at + moment
         if now >= booking.session.starts_at:
             continue
-        services.cancel_booking(booking_id=booking.pk, now=now)
+        cancellations.cancel_booking(booking_id=booking.pk, now=now)
         assert owed(booking) == ([("pending", cents)] if cents else []), moment
         assert enrolled(booking.session) == [0]
 
@@ -94,7 +94,7 @@ def test_after_the_window_the_seat_is_freed_and_the_money_is_kept(api):
 
 def test_a_provider_or_ops_gives_everything_back_whatever_the_window(now):
     booking, _ = paid_booking(session__starts_at=in_days(0.1))
-    services.cancel_booking(booking_id=booking.pk, in_full=True, reason="The pool is closed.", now=now)
+    cancellations.cancel_booking(booking_id=booking.pk, in_full=True, reason="The pool is closed.", now=now)
     assert owed(booking) == [("pending", 2500)]
 
 
@@ -167,7 +167,7 @@ def test_a_booking_that_has_begun_cannot_be_cancelled(api):
     assert cancel(api, booking).code == (409, "INVALID_STATE")
     assert (owed(booking), enrolled(booking.session)) == ([], [1])
     with pytest.raises(InvalidState):
-        services.cancel_booking(booking_id=booking.pk, in_full=True, now=booking.session.starts_at)
+        cancellations.cancel_booking(booking_id=booking.pk, in_full=True, now=booking.session.starts_at)
 
 
 def test_cancelling_twice_gives_back_once(api):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from payments import services
+from payments import cancellations, services
 from payments.models import Payment, Refund
 from payments.processors import processor
 from payments.tasks import send_refund, send_refunds
@@ -36,7 +36,7 @@ def paid_at(name, api, sandbox, **booking):
         assert post_stripe(api, checkout(payment, payment_intent=made)).status == 200
     else:
         assert post_razorpay(api, captured(payment, id=made)).status == 200
-    services.cancel_booking(booking_id=payment.booking_id, now=in_days(0))
+    cancellations.cancel_booking(booking_id=payment.booking_id, now=in_days(0))
     payment.refresh_from_db()
     return payment, payment.refunds.get()
 
