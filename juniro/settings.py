@@ -3,7 +3,6 @@
 Local mode needs no setting at all. In production a missing or unsafe one stops the start with one clear line.
 """
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -86,14 +85,15 @@ def url(name: str, local: str = "", *, schemes: tuple[str, ...] = ("http", "http
 
 
 def uploads(address: str) -> dict:
-    """The storage for uploads: a folder, or a bucket of this region (which needs django-storages[google])."""
+    """The storage for uploads: a folder, or a bucket of this region. Saving under a name that is there replaces it."""
     parts = urlsplit(address)
     if parts.scheme == "file" and parts.path.startswith("/"):
-        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": parts.path}}
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": parts.path, "allow_overwrite": True},
+        }
     if parts.scheme != "gs" or not parts.netloc:
         refuse("STORAGE_URL must be file:///a/folder or gs://a-bucket.")
-    if importlib.util.find_spec("storages") is None:
-        refuse("STORAGE_URL names a bucket: install django-storages[google].")
     return {
         "BACKEND": "storages.backends.gcloud.GoogleCloudStorage",
         "OPTIONS": {"bucket_name": parts.netloc, "location": parts.path.strip("/")},

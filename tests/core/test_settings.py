@@ -73,7 +73,7 @@ BAD = [
     (LOCAL, {"DATABASE_URL": "postgres://u:p@127.0.0.1:port/a"}, "DATABASE_URL"),
     (LOCAL, {"REDIS_URL": "redis://[::1/0"}, "REDIS_URL"),
     (LOCAL, {"STORAGE_URL": "s3://bucket"}, "STORAGE_URL"),
-    (LOCAL, {"STORAGE_URL": "gs://bucket"}, "django-storages"),
+    (LOCAL, {"STORAGE_URL": "gs://"}, "STORAGE_URL"),
     (PRODUCTION, {"REGION": None}, "REGION"),
     *[
         (PRODUCTION, {name: missing}, name)
@@ -99,6 +99,7 @@ BAD = [
 GOOD = [
     (LOCAL, {}),
     (LOCAL, {"STORAGE_URL": "file:///var/uploads"}),
+    (LOCAL, {"STORAGE_URL": "gs://bucket/of-this-region"}),
     (PRODUCTION, {}),
     (INDIA, {}),
     (INDIA, {"PAYMENT_PROCESSORS": "razorpay,stripe", "STRIPE_SECRET_KEY": "sk_live_x", "STRIPE_WEBHOOK_SECRET": "w"}),
