@@ -1,0 +1,104 @@
+"""The books of seats and money, asked of the database itself: what must hold at every commit, and once all is quiet.
+
+Each check is one statement that names the rows that break it, so none is a sound book. The tests ask them after every
+step, `make soak` at its end; a person with a prompt may, too.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+# What is left of each payment once what went back, or is to go back, is taken off.
+LEFT = """
+WITH money AS (
+    SELECT payment.id, payment.booking_id, payment.status, payment.amount_cents, payment.needs_review,
+        coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status <> 'failed'), 0) AS back,
+        coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status = 'succeeded'), 0) AS done
+    FROM payments_payment AS payment LEFT JOIN payments_refund AS refund ON refund.payment_id = payment.id
+    GROUP BY payment.id
+)
+"""
+# Of the sessions that it holds seats in, or held until the end.
+BEGINS = """(
+    SELECT min(session.starts_at) FROM bookings_seat AS seat JOIN marketplace_session AS session
+        ON session.id = seat.session_id
+    WHERE seat.booking_id = booking.id AND seat.released_at IS NOT DISTINCT FROM (
+        SELECT CASE WHEN bool_or(each.released_at IS NULL) THEN NULL ELSE max(each.released_at) END
+        FROM bookings_seat AS each WHERE each.booking_id = booking.id)
+)"""
+
+ALWAYS = {
+    "enrolled is not the number of seats held": """
+        SELECT session.id FROM marketplace_session AS session LEFT JOIN bookings_seat AS seat
+            ON seat.session_id = session.id AND seat.released_at IS NULL
+        GROUP BY session.id HAVING session.enrolled <> count(seat.id)""",
+    "more seats are taken than there are": """
+        SELECT id FROM marketplace_session WHERE enrolled NOT BETWEEN 0 AND capacity""",
+    "a child sits twice in a session": """
+        SELECT session_id FROM bookings_seat WHERE released_at IS NULL
+        GROUP BY session_id, child_id HAVING count(*) > 1""",
+    "a booking that is over holds a seat": """
+        SELECT DISTINCT booking.id FROM bookings_booking AS booking JOIN bookings_seat AS seat
+            ON seat.booking_id = booking.id AND seat.released_at IS NULL
+        WHERE booking.status IN ('cancelled', 'expired')""",
+    "a booking that stands holds no seat": """
+        SELECT id FROM bookings_booking AS booking WHERE status NOT IN ('cancelled', 'expired') AND NOT EXISTS (
+            SELECT FROM bookings_seat AS seat WHERE seat.booking_id = booking.id AND seat.released_at IS NULL)""",
+    "a package has not all of its seats": """
+        SELECT booking.id FROM bookings_booking AS booking JOIN marketplace_offering AS offering
+            ON offering.id = booking.offering_id
+        WHERE booking.status NOT IN ('cancelled', 'expired') AND offering.type = 'multi_session'
+            AND offering.session_count <> (SELECT count(*) FROM bookings_seat AS seat
+                WHERE seat.booking_id = booking.id AND seat.released_at IS NULL)""",
+    "a booking is confirmed without its money": f"""{LEFT}
+        SELECT id FROM bookings_booking AS booking WHERE status = 'confirmed' AND amount_cents > 0
+            AND {BEGINS} > now() AND NOT EXISTS (
+                SELECT FROM money WHERE booking_id = booking.id AND status = 'paid' AND back < amount_cents)""",
+    "a booking is paid more than once": f"""{LEFT}
+        SELECT booking_id FROM money WHERE status = 'paid' AND back < amount_cents AND NOT needs_review
+        GROUP BY booking_id HAVING count(*) > 1""",
+    "a free booking has a payment": """
+        SELECT booking.id FROM bookings_booking AS booking JOIN payments_payment AS payment
+            ON payment.booking_id = booking.id
+        WHERE booking.amount_cents = 0""",
+    # A parent who cancels after the refund window has closed is the one who gets nothing back.
+    "money is kept for nothing": f"""{LEFT}
+        SELECT money.id FROM money JOIN bookings_booking AS booking ON booking.id = money.booking_id
+            JOIN marketplace_offering AS offering ON offering.id = booking.offering_id
+        WHERE money.status = 'paid' AND money.back < money.amount_cents AND NOT money.needs_review AND (
+            booking.status IN ('pending_payment', 'expired') OR booking.status = 'cancelled'
+            AND booking.cancelled_at <= coalesce(booking.refundable_until,
+                {BEGINS} - make_interval(hours => offering.refund_window_hours)))""",
+    "more goes back than came": f"{LEFT} SELECT id FROM money WHERE back > amount_cents",
+    "a refund is owed on money that never came": """
+        SELECT refund.id FROM payments_refund AS refund JOIN payments_payment AS payment
+            ON payment.id = refund.payment_id
+        WHERE refund.status = 'pending' AND payment.status NOT IN ('paid', 'refunded')""",
+    "a booking has two open payments": """
+        SELECT booking_id FROM payments_payment WHERE status IN ('created', 'pending')
+        GROUP BY booking_id HAVING count(*) > 1""",
+}
+
+# Once every event has come and every sweep has run. What is flagged waits for a person and is told apart.
+WHEN_QUIET = {
+    "a hold has outlived its time": """
+        SELECT id FROM bookings_booking WHERE status = 'pending_payment' AND expires_at < now()""",
+    "a refund is still on its way": """
+        SELECT id FROM payments_refund WHERE status IN ('pending', 'sent')""",
+    "a refund failed and nobody was told": """
+        SELECT refund.id FROM payments_refund AS refund JOIN payments_payment AS payment
+            ON payment.id = refund.payment_id
+        WHERE refund.status = 'failed' AND payment.status = 'paid' AND NOT payment.needs_review""",
+    "a payment of a booking that is over is still open": """
+        SELECT payment.id FROM payments_payment AS payment JOIN bookings_booking AS booking
+            ON booking.id = payment.booking_id
+        WHERE payment.status IN ('created', 'pending') AND NOT payment.needs_review
+            AND booking.status IN ('expired', 'cancelled')""",
+    "refunded and given back differ": f"""{LEFT}
+        SELECT id FROM money WHERE (status = 'refunded') <> (done = amount_cents) AND status IN ('paid', 'refunded')""",
+}
+
+
+def wrong(ask: Callable[[str], Iterable[Any]], checks: dict[str, str]) -> dict[str, int]:
+    """The checks that do not hold, each with how many rows break it; `ask` runs a statement and gives its rows."""
+    found = {name: len(list(ask(statement))) for name, statement in checks.items()}
+    return {name: count for name, count in found.items() if count}
