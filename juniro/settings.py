@@ -359,7 +359,11 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 # Requests per minute for one user, or one address where nobody is signed in.
-RATE_LIMITS = {"read": number("RATE_LIMIT_READ", 600, at_least=1), "write": number("RATE_LIMIT_WRITE", 120, at_least=1)}
+RATE_LIMITS = {
+    "read": number("RATE_LIMIT_READ", 600, at_least=1),
+    "write": number("RATE_LIMIT_WRITE", 120, at_least=1),
+    "message": number("RATE_LIMIT_MESSAGE", 30, at_least=1),
+}
 MAX_BODY_BYTES = 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
@@ -406,6 +410,7 @@ UNFOLD = {
                 "users.Consent": {"icon": "fact_check"},
                 "messaging.Conversation": {"icon": "forum"},
                 "messaging.Message": {"icon": "chat"},
+                "messaging.MessageReport": {"icon": "flag"},
                 "notifications.Notification": {"icon": "notifications"},
                 "notifications.NotificationPreference": {"icon": "notifications_off"},
                 "users.AccountTombstone": {"icon": "person_off"},
@@ -433,6 +438,7 @@ UNFOLD = {
                 "payments.Payment": {"icon": "payments", "badge": "payments.admin.to_review"},
                 "payments.Refund": {"icon": "currency_exchange"},
                 "payments.WebhookEvent": {"icon": "webhook"},
+                "payments.Reconciliation": {"icon": "balance"},
             },
             "Geography": {
                 "geography.Country": {"icon": "public"},

@@ -18,6 +18,7 @@ urlpatterns = [
     path("v1/", include("marketplace.urls")),
     path("v1/", include("bookings.urls")),
     path("v1/", include("payments.urls")),
+    path("v1/", include("messaging.urls")),
 ]
 
 handler400 = "core.exceptions.bad_request"

@@ -8,7 +8,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from core.admin import ReadOnlyAdmin, label, link, links, list_url
-from messaging.models import Conversation, Message
+from messaging.models import Conversation, Message, MessageReport
 
 
 @admin.register(Conversation)
@@ -55,3 +55,19 @@ class MessageAdmin(ReadOnlyAdmin):
     @display(description="Sender", ordering="sender_id")
     def sender_link(self, row: Message) -> Any:
         return link("users.User", row.sender_id)
+
+
+@admin.register(MessageReport)
+class MessageReportAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", "message_link", "reporter_link", "reason", "state", "created_at"]
+    list_filter = ["status"]
+    search_ids = ["id", "message_id", "reporter_id"]
+    state = label("status", {"open": "warning", "upheld": "danger", "dismissed": "info"})
+
+    @display(description="Message", ordering="message_id")
+    def message_link(self, row: MessageReport) -> Any:
+        return link("messaging.Message", row.message_id)
+
+    @display(description="Reporter", ordering="reporter_id")
+    def reporter_link(self, row: MessageReport) -> Any:
+        return link("users.User", row.reporter_id)

@@ -1,6 +1,8 @@
 """Conversations between a parent and a provider (data model: Messaging), behind the flag MESSAGING_ENABLED."""
 
 from django.db import models
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from core.models import Lifecycle, Model, one_of, status_field
 
@@ -11,8 +13,36 @@ class ConversationStatus(models.TextChoices):
     BLOCKED = "blocked"
 
 
+class Side(models.TextChoices):
+    PARENT = "parent"
+    PROVIDER = "provider"
+
+    @property
+    def other(self) -> "Side":
+        return Side.PROVIDER if self is Side.PARENT else Side.PARENT
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def with_unread(self) -> "ConversationQuerySet":
+        """With `unread_by_parent` and `unread_by_provider`, how many messages of the other side wait to be read."""
+        return self.annotate(
+            unread_by_parent=Coalesce(Subquery(unread(Side.PROVIDER)), 0),
+            unread_by_provider=Coalesce(Subquery(unread(Side.PARENT)), 0),
+        )
+
+
+def unread(sender: Side) -> QuerySet:
+    of_this = Message.objects.filter(conversation=OuterRef("pk"), sender_type=sender, read_at=None)
+    return of_this.order_by().values("conversation").annotate(total=Count("*")).values("total")
+
+
 class Conversation(Lifecycle, Model):
-    """The one thread of a parent and a provider; each side keeps its own read mark."""
+    """The one thread of a parent and a provider; each side keeps its own read mark.
+
+    A new message brings an archived thread back. Only the side that blocked it (`blocked_by`) can open it again.
+    """
+
+    Side = Side
 
     Status = ConversationStatus
 
@@ -31,36 +61,82 @@ class Conversation(Lifecycle, Model):
     last_message_at = models.DateTimeField(null=True, blank=True)
     parent_read_at = models.DateTimeField(null=True, blank=True)
     provider_read_at = models.DateTimeField(null=True, blank=True)
+    blocked_by = status_field(Side, null=True, blank=True)
+
+    objects = ConversationQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["parent", "provider"], name="conversation_pair_unique"),
             one_of("status", ConversationStatus.values, "conversation_status_allowed"),
+            one_of("blocked_by", Side.values, "conversation_blocked_by_allowed"),
+            models.CheckConstraint(
+                condition=Q(status="blocked", blocked_by__isnull=False)
+                | (~Q(status="blocked") & Q(blocked_by__isnull=True)),
+                name="conversation_blocked_by_somebody",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"conversation {self.pk}"
 
 
-class SenderType(models.TextChoices):
-    PARENT = "parent"
-    PROVIDER = "provider"
-
-
 class Message(Model):
-    """One message; `attachments` is a list of `{"url", "type", "name"}`."""
+    """One message; `attachments` is a list of `{"url", "type", "name"}`.
 
-    SenderType = SenderType
+    `number` counts from 1 within its conversation, without gaps, in the order of commit: what a client asks for
+    with `after` cannot slip in before what it has seen.
+    """
+
+    SenderType = Side
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    number = models.PositiveIntegerField()
     sender = models.ForeignKey("users.User", models.PROTECT, related_name="+")
-    sender_type = status_field(SenderType)
+    sender_type = status_field(Side)
     content = models.TextField()
     attachments = models.JSONField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints = [one_of("sender_type", SenderType.values, "message_sender_type_allowed")]
+        constraints = [
+            one_of("sender_type", Side.values, "message_sender_type_allowed"),
+            models.UniqueConstraint(fields=["conversation", "number"], name="message_number_unique"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["conversation", "sender_type"], condition=Q(read_at__isnull=True), name="message_unread"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"message {self.pk}"
+
+
+class ReportStatus(models.TextChoices):
+    OPEN = "open"
+    UPHELD = "upheld"
+    DISMISSED = "dismissed"
+
+
+class MessageReport(Lifecycle, Model):
+    """A message that its reader found wrong. Only then may ops read what was written."""
+
+    Status = ReportStatus
+
+    TRANSITIONS = {Status.OPEN: {Status.UPHELD, Status.DISMISSED}}
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="reports")
+    reporter = models.ForeignKey("users.User", models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=500)
+    status = status_field(Status, Status.OPEN)
+    resolution = models.CharField(max_length=500, blank=True, default="", db_default="")
+
+    class Meta:
+        constraints = [
+            one_of("status", ReportStatus.values, "messagereport_status_allowed"),
+            models.UniqueConstraint(fields=["message", "reporter"], name="messagereport_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"report of {self.message_id}"

@@ -18,9 +18,9 @@ from bookings.models import Review
 from core.models import IdempotencyKey
 from geography.models import Locality
 from marketplace.models import Category, ParentInterest
-from messaging.models import Conversation, Message
+from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Notification, NotificationPreference
-from payments.models import Refund, WebhookEvent
+from payments.models import Reconciliation, Refund, WebhookEvent
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
 from tests.factories import (
@@ -124,7 +124,11 @@ def world(now) -> SimpleNamespace:
     Review.objects.create(booking=booking, parent=parent, rating=5)
     Refund.objects.create(payment=payment, amount_cents=1, currency="USD", reason="x", processor_refund_id="re_1")
     WebhookEvent.objects.create(processor="stripe", event_id="evt", body_sha256="a", type="x", payload={})
-    Message.objects.create(conversation=conversation, sender=staff.user, sender_type="provider", content="Hello")
+    Reconciliation.objects.create(processor="stripe", until=now)
+    message = Message.objects.create(
+        conversation=conversation, number=1, sender=staff.user, sender_type="provider", content="Hello"
+    )
+    MessageReport.objects.create(message=message, reporter=parent.user, reason="Rude")
     SlugReservation.objects.create(slug="swim", region="us")
     RatingAggregate.objects.create(region="us", subject="activity", subject_id=uuid.uuid4())
     FeatureFlag.objects.create(key="MESSAGING_ENABLED")
@@ -172,8 +176,11 @@ ALLOWED_VALUES = {
     "refund_currency_allowed": "payments_refund.currency",
     "webhookevent_processor_allowed": "payments_webhookevent.processor",
     "webhookevent_status_allowed": "payments_webhookevent.status",
+    "reconciliation_processor_allowed": "payments_reconciliation.processor",
     "conversation_status_allowed": "messaging_conversation.status",
     "message_sender_type_allowed": "messaging_message.sender_type",
+    "conversation_blocked_by_allowed": "messaging_conversation.blocked_by",
+    "messagereport_status_allowed": "messaging_messagereport.status",
 }
 CHECKS = [
     ("ratingaggregate_average_range", "regions_ratingaggregate", "average = -0.01"),
@@ -203,6 +210,8 @@ CHECKS = [
     ("payment_amount_positive", "payments_payment", "amount_cents = 0"),
     ("payment_paid_at_known", "payments_payment", "status = 'paid', paid_at = NULL"),
     ("refund_amount_positive", "payments_refund", "amount_cents = 0"),
+    ("conversation_blocked_by_somebody", "messaging_conversation", "status = 'blocked'"),
+    ("conversation_blocked_by_somebody", "messaging_conversation", "blocked_by = 'parent'"),
 ]
 # Their trigger or another CHECK of the same table speaks first, so they have a test of their own.
 ELSEWHERE = {"user_home_region_allowed"}
@@ -245,6 +254,7 @@ def test_a_row_against_a_rule_is_refused(world, constraint, table, change):
         ("geography_city", "latitude = -90, longitude = 180"),
         ("bookings_review", "rating = 1"),
         ("payments_payment", "amount_cents = 1"),
+        ("messaging_conversation", "status = 'blocked', blocked_by = 'parent'"),
     ],
 )
 def test_a_row_at_the_edge_of_a_rule_is_welcome(world, table, change):
@@ -302,12 +312,16 @@ UNIQUE = [
     ("payments_refund", "processor_refund_id", {}),
     ("payments_webhookevent", "processor, event_id", {"body_sha256": "'b'"}),
     ("payments_webhookevent", "processor, body_sha256", {"event_id": "'other'"}),
+    ("payments_reconciliation", "processor", {}),
     ("messaging_conversation", "parent_id, provider_id", {"booking_id": "NULL"}),
+    ("messaging_message", "conversation_id, number", {"content": "'again'"}),
+    ("messaging_messagereport", "message_id, reporter_id", {"reason": "'again'"}),
 ]
 # Partial and expression indexes, each with a test of its own below.
 PARTIAL = {
     "user_staff_email",
     "location_one_default",
+    "invitation_one_open",
     "seat_one_per_child",
     "seat_one_per_booking",
     "payment_one_open_per_booking",
@@ -368,6 +382,14 @@ def test_a_provider_has_one_default_location(world):
     execute("providers_location", "UPDATE providers_location SET is_default = true")
     with refused(constraint="location_one_default"):
         copy_row("providers_location")
+
+
+def test_an_address_has_one_open_invitation_to_an_account_in_any_spelling(world):
+    with refused(constraint="invitation_one_open"):
+        copy_row("providers_invitation", token_sha256=NEW, email="upper(email)")
+    execute("providers_invitation", "UPDATE providers_invitation SET accepted_at = now()")
+    copy_row("providers_invitation", token_sha256=NEW, accepted_at="NULL")
+    assert count("providers_invitation") == 2
 
 
 def test_a_child_holds_one_seat_in_a_session(world):
@@ -491,8 +513,10 @@ def offering() -> tuple[str, dict[str, int]]:
 def conversation() -> tuple[str, dict[str, int]]:
     parent = ParentFactory()
     conversation = Conversation.objects.create(parent=parent, provider=ProviderAccountFactory())
-    for text in ("Hello", "Hello?"):
-        Message.objects.create(conversation=conversation, sender=parent.user, sender_type="parent", content=text)
+    for number, text in enumerate(("Hello", "Hello?"), start=1):
+        Message.objects.create(
+            conversation=conversation, number=number, sender=parent.user, sender_type="parent", content=text
+        )
     return "messaging_conversation", {"messaging_message": 0, "users_parent": 1, "providers_provideraccount": 1}
 
 

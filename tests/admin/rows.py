@@ -13,9 +13,9 @@ from bookings.models import Review, Seat
 from core.models import IdempotencyKey
 from geography.models import City, Country, Locality
 from marketplace.models import Category, ParentInterest
-from messaging.models import Conversation, Message
+from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Notification, NotificationPreference
-from payments.models import Refund, WebhookEvent
+from payments.models import Reconciliation, Refund, WebhookEvent
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
 from tests import factories as make
@@ -50,7 +50,11 @@ def conversation(n: int) -> Conversation:
 def message(n: int) -> Message:
     thread = conversation(n)
     return Message.objects.create(
-        conversation=thread, sender=thread.parent.user, sender_type="parent", content="Is Mia's bag with you?"
+        conversation=thread,
+        number=1,
+        sender=thread.parent.user,
+        sender_type="parent",
+        content="Is Mia's bag with you?",
     )
 
 
@@ -92,6 +96,9 @@ ROWS: dict[str, Callable[[int], Any]] = {
     "marketplace.Session": lambda n: make.SessionFactory(),
     "messaging.Conversation": conversation,
     "messaging.Message": message,
+    "messaging.MessageReport": lambda n: MessageReport.objects.create(
+        message=(row := message(n)), reporter=row.conversation.parent.user, reason="Rude"
+    ),
     "notifications.Notification": lambda n: Notification.objects.create(
         user=make.UserFactory(), kind="booking_confirmed", subject_id=uuid.uuid4(), dedupe_key=f"told-{n}"
     ),
@@ -99,6 +106,9 @@ ROWS: dict[str, Callable[[int], Any]] = {
         user=make.UserFactory(), kind="booking_confirmed"
     ),
     "payments.Payment": lambda n: make.PaymentFactory(),
+    "payments.Reconciliation": lambda n: Reconciliation.objects.get_or_create(
+        processor=["stripe", "razorpay"][n % 2], defaults={"until": make.in_days(0)}
+    )[0],
     "payments.Refund": lambda n: Refund.objects.create(
         payment=make.PaymentFactory(status="paid"), amount_cents=2500, currency="USD", reason="cancelled in time"
     ),

@@ -1,0 +1,141 @@
+"""Conversations and messages as each side sees them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.serializers import Serializer
+from messaging.masking import mask
+from messaging.models import Conversation, ConversationStatus, Message, MessageReport, Side
+
+MAX_CONTENT = 5000
+
+
+class Content(serializers.CharField):
+    """What somebody writes: some text, at most 5,000 characters."""
+
+    def __init__(self, **options: Any):
+        super().__init__(max_length=MAX_CONTENT, **options)
+
+
+class ConversationRequestSerializer(Serializer):
+    provider_id = serializers.UUIDField()
+    booking_id = serializers.UUIDField(required=False, allow_null=True)
+    subject = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=200)
+    content = Content()
+
+
+class MessageRequestSerializer(Serializer):
+    content = Content()
+
+
+class ReadRequestSerializer(Serializer):
+    up_to = serializers.IntegerField(required=False, min_value=1, help_text="The number of the last message seen")
+
+
+class ReportRequestSerializer(Serializer):
+    reason = serializers.CharField(max_length=500)
+
+
+class ReportSerializer(serializers.ModelSerializer[MessageReport]):
+    class Meta:
+        model = MessageReport
+        fields = ["id", "status", "created_at"]
+
+
+class PartnerSerializer(serializers.Serializer):
+    """The other side: a provider by name, a parent by first name."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class MessageSerializer(serializers.ModelSerializer[Message]):
+    """A message; `isMine`: the caller's side wrote it. Contacts stay masked until a booking is confirmed."""
+
+    content = serializers.SerializerMethodField()
+    is_mine = serializers.SerializerMethodField()
+    conversation_id = serializers.UUIDField()
+
+    class Meta:
+        model = Message
+        fields = [
+            "id",
+            "number",
+            "conversation_id",
+            "sender_type",
+            "is_mine",
+            "content",
+            "attachments",
+            "read_at",
+            "created_at",
+        ]
+
+    def get_content(self, message: Message) -> str:
+        is_open = message.conversation_id in self.context["acquainted"]
+        return message.content if is_open else mask(message.content)
+
+    def get_is_mine(self, message: Message) -> bool:
+        return message.sender_type == self.context["side"]
+
+
+class ConversationSerializer(serializers.ModelSerializer[Conversation]):
+    """A conversation with its partner, the last message's beginning, and how much waits to be read."""
+
+    side = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(choices=ConversationStatus.choices)
+    partner = serializers.SerializerMethodField()
+    subject = serializers.SerializerMethodField()
+    unread = serializers.SerializerMethodField()
+    last_message = serializers.SerializerMethodField()
+    blocked_by_me = serializers.SerializerMethodField()
+    provider_id = serializers.UUIDField()
+    booking_id = serializers.UUIDField(allow_null=True)
+
+    class Meta:
+        model = Conversation
+        fields = [
+            "id",
+            "side",
+            "status",
+            "provider_id",
+            "booking_id",
+            "partner",
+            "subject",
+            "unread",
+            "last_message",
+            "last_message_at",
+            "parent_read_at",
+            "provider_read_at",
+            "blocked_by_me",
+            "created_at",
+        ]
+
+    def side_of(self, conversation: Conversation) -> Side:
+        return self.context["sides"][conversation.pk]
+
+    def get_side(self, conversation: Conversation) -> str:
+        return str(self.side_of(conversation))
+
+    def get_partner(self, conversation: Conversation) -> PartnerSerializer:
+        if self.side_of(conversation) is Side.PARENT:
+            provider = conversation.provider
+            return {"id": provider.pk, "name": provider.business_name}  # type: ignore[return-value]
+        parent = conversation.parent
+        return {"id": parent.pk, "name": parent.first_name or "A parent"}  # type: ignore[return-value]
+
+    def get_subject(self, conversation: Conversation) -> str | None:
+        return self.shown(conversation, conversation.subject or "") or None
+
+    def get_unread(self, conversation: Conversation) -> int:
+        return getattr(conversation, f"unread_by_{self.side_of(conversation)}")
+
+    def get_last_message(self, conversation: Conversation) -> str | None:
+        last = getattr(conversation, "last_content", None)
+        return None if last is None else self.shown(conversation, last)[:140]
+
+    def get_blocked_by_me(self, conversation: Conversation) -> bool:
+        return conversation.blocked_by == self.side_of(conversation)
+
+    def shown(self, conversation: Conversation, text: str) -> str:
+        return text if conversation.pk in self.context["acquainted"] else mask(text)
