@@ -55,8 +55,13 @@ class EnvelopeSchema(AutoSchema):
     """Wraps each response of drf-spectacular in the envelope and adds the errors that the endpoint can give.
 
     A view names the errors of its own rules in `errors`, by method or (viewsets) by action:
-    `{"POST": (SessionFull, …)}`. Authentication and permission classes name theirs as a tuple.
+    `{"POST": (SessionFull, …)}`. Authentication and permission classes name theirs as a tuple, and the headers that
+    they read in `parameters`.
     """
+
+    def get_override_parameters(self) -> list[Any]:
+        guards = self.view.permission_classes
+        return [*super().get_override_parameters(), *(p for each in guards for p in getattr(each, "parameters", ()))]
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
@@ -97,7 +102,8 @@ class EnvelopeSchema(AutoSchema):
         found += getattr(self.view, "errors", {}).get(getattr(self.view, "action", self.method), ())
         codes: dict[int, list[str]] = {415: ["UNSUPPORTED_MEDIA_TYPE"]} if self.method in ("POST", "PATCH") else {}
         for error in found:
-            codes.setdefault(error.status, []).append(error.code)
+            if error.code not in (named := codes.setdefault(error.status, [])):
+                named.append(error.code)
         return codes
 
 

@@ -22,7 +22,19 @@ class Serializer(StrictMixin, serializers.Serializer):
 
 
 class ModelSerializer(StrictMixin, serializers.ModelSerializer):
-    pass
+    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
+        """Writes what was sent and nothing else: what others changed in the meantime must stand."""
+        for field, value in validated_data.items():
+            setattr(instance, field, value)
+        instance.save(update_fields=[*validated_data, "updated_at"])
+        return instance
+
+
+class LineField(serializers.CharField):
+    """A text of one line: line breaks and runs of white space become one space."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return " ".join(super().to_internal_value(data).split())
 
 
 class OptionalURLField(serializers.URLField):

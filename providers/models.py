@@ -8,6 +8,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from core.models import Lifecycle, Model, one_of, status_field
 
@@ -100,19 +101,46 @@ class ProviderUser(Model):
         return f"{self.role} of {self.provider_account_id}"
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self) -> "InvitationQuerySet":
+        """Those that nobody has accepted, expired ones among them."""
+        return self.filter(accepted_at=None)
+
+    def due(self, *, now: datetime) -> "InvitationQuerySet":
+        """Those whose mail is to be sent."""
+        return self.open().filter(next_attempt_at__lte=now, expires_at__gt=now)
+
+
 class Invitation(Model):
-    """An offer to join a provider's staff. Only the token's hash is kept; it works once and until `expires_at`."""
+    """An offer to join a provider's staff. Only the token's hash is kept; it works once and until `expires_at`.
+
+    The token itself is made from `nonce` and the server's secret (`providers.invitations.token_of`), so that the mail
+    can be written, and written again, without the token being anywhere.
+    """
 
     provider_account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="invitations")
     invited_by = models.ForeignKey("users.User", models.SET_NULL, null=True, related_name="+")
     email = models.EmailField()
     role = status_field(StaffRole, StaffRole.STAFF)
+    nonce = models.CharField(max_length=32, default="", db_default="")
     token_sha256 = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True, blank=True)
+    next_attempt_at = models.DateTimeField(null=True, blank=True, help_text="When its mail is sent; empty once it was")
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    objects = InvitationQuerySet.as_manager()
 
     class Meta:
-        constraints = [one_of("role", [StaffRole.ADMIN, StaffRole.STAFF], "invitation_role_allowed")]
+        constraints = [
+            one_of("role", [StaffRole.ADMIN, StaffRole.STAFF], "invitation_role_allowed"),
+            models.UniqueConstraint(
+                "provider_account", Lower("email"), condition=Q(accepted_at__isnull=True), name="invitation_one_open"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="invitation_due")
+        ]
 
     def __str__(self) -> str:
         return f"invitation as {self.role}"

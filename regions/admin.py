@@ -97,9 +97,10 @@ class AppConfigAdmin(KeyAdmin):
 
 @admin.register(SlugReservation)
 class SlugReservationAdmin(ReadOnly, GlobalAdmin):
-    list_display = ["slug", "region", "created_at"]
-    list_filter = ["region"]
+    list_display = ["slug", "region", "held_for", "created_at"]
+    list_filter = ["region", ("held_for", admin.EmptyFieldListFilter)]
     search_fields = ["slug"]
+    search_ids = ["id", "held_for"]
     ordering = ["slug"]
 
 

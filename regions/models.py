@@ -14,9 +14,13 @@ class SlugReservation(Model):
 
     slug = models.SlugField(max_length=80, unique=True)
     region = models.CharField(max_length=2, choices=Region.choices)
+    held_for = models.UUIDField(null=True, help_text="The provider account that is about to take it; empty once it has")
 
     class Meta:
         constraints = [one_of("region", Region.values, "slugreservation_region_allowed")]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(held_for__isnull=False), name="slugreservation_held")
+        ]
 
     def __str__(self) -> str:
         return self.slug

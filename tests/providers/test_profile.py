@@ -22,6 +22,7 @@ def test_the_staff_table_says_exactly_what_the_contract_says():
         "edit_profile": {"owner", "admin"},
         "manage_staff": {"owner", "admin"},
         "transfer_ownership": {"owner"},
+        "leave": {"owner", "admin", "staff"},
     }
 
 
