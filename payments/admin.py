@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, code, label, link, money, pretty
-from payments.models import Payment, Refund, WebhookEvent
+from payments.models import Payment, Reconciliation, Refund, WebhookEvent
 
 
 def to_review() -> int:
@@ -88,13 +88,15 @@ class RefundAdmin(ReadOnlyAdmin):
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ReadOnlyAdmin):
-    list_display = ["short_id", "processor", "type", "state", "note", "event_id", "payment_link", "created_at"]
+    list_display = [
+        "short_id", "processor", "type", "state", "note", "attempts", "error", "event_id", "payment_link", "created_at",
+    ]  # fmt: skip
     list_filter = ["processor", "status", "type"]
-    search_fields = ["event_id__exact", "type"]
+    search_fields = ["event_id__exact", "processor_payment_id__exact", "type"]
     search_ids = ["id", "payment_id"]
     exclude = ["payload", "body_sha256"]
     readonly_fields = ["body", "body_hash"]
-    state = label("status", {"processed": "success", "ignored": "info"})
+    state = label("status", {"processed": "success", "ignored": "info", "failed": "danger"})
 
     @display(description="SHA-256 of the body")
     def body_hash(self, row: WebhookEvent) -> SafeString:
@@ -107,3 +109,8 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     @display(description="Payment", ordering="payment_id")
     def payment_link(self, row: WebhookEvent) -> Any:
         return link("payments.Payment", row.payment_id)
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    list_display = ["processor", "until", "updated_at"]

@@ -53,6 +53,7 @@ class Payment(Lifecycle, Model):
     # Not the client's Idempotency-Key (that is scoped to a user): the key under which the processor knows this row.
     idempotency_key = models.CharField(max_length=255, unique=True, null=True, blank=True)
     needs_review = models.BooleanField(default=False, db_default=False, help_text="Ops must look at this payment")
+    looked_up_at = models.DateTimeField(null=True, blank=True, help_text="When we last asked the processor about it")
     pending_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
@@ -72,7 +73,12 @@ class Payment(Lifecycle, Model):
                 fields=["booking"], condition=Q(status__in=["created", "pending"]), name="payment_one_open_per_booking"
             ),
         ]
-        indexes = [models.Index(fields=["created_at"], condition=Q(needs_review=True), name="payment_review_queue")]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(needs_review=True), name="payment_review_queue"),
+            models.Index(
+                fields=["created_at"], condition=Q(status__in=["created", "pending", "failed"]), name="payment_unpaid"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"payment {self.pk}"
@@ -82,6 +88,10 @@ class RefundQuerySet(models.QuerySet["Refund"]):
     def due(self, *, now: datetime) -> "RefundQuerySet":
         """Refunds to send to their processor at `now`."""
         return self.filter(status=Refund.Status.PENDING, next_attempt_at__lte=now)
+
+    def unconfirmed(self, *, now: datetime) -> "RefundQuerySet":
+        """Refunds that were sent so long ago that the processor's word on them should have come by `now`."""
+        return self.filter(status=Refund.Status.SENT, next_attempt_at__lte=now)
 
 
 class RefundStatus(models.TextChoices):
@@ -110,7 +120,11 @@ class Refund(Lifecycle, Model):
     status = status_field(Status, Status.PENDING)
     processor_refund_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
-    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    # A key that was answered with no would bring the same no again, so each refusal makes the next try's key another.
+    refusals = models.PositiveSmallIntegerField(default=0, db_default=0)
+    next_attempt_at = models.DateTimeField(
+        null=True, blank=True, help_text="When to send it next; once it is sent, when to ask what became of it"
+    )
     error = models.CharField(max_length=500, blank=True, default="", db_default="")
     succeeded_at = models.DateTimeField(null=True, blank=True)
 
@@ -122,7 +136,10 @@ class Refund(Lifecycle, Model):
             one_of("currency", Currency.values, "refund_currency_allowed"),
             models.CheckConstraint(condition=Q(amount_cents__gt=0), name="refund_amount_positive"),
         ]
-        indexes = [models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="refund_due")]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="refund_due"),
+            models.Index(fields=["next_attempt_at"], condition=Q(status="sent"), name="refund_unconfirmed"),
+        ]
 
     def __str__(self) -> str:
         return f"refund {self.pk}"
@@ -131,12 +148,14 @@ class Refund(Lifecycle, Model):
 class WebhookEventStatus(models.TextChoices):
     PROCESSED = "processed"
     IGNORED = "ignored"
+    FAILED = "failed"
 
 
 class WebhookEvent(Model):
-    """One verified event of a processor, kept without card and contact data.
+    """One verified event of a processor, kept without card and contact data: the inbox.
 
-    Event id and body hash are both unique: Razorpay's id header is not covered by its signature.
+    Event id and body hash are both unique: Razorpay's id header is not covered by its signature. A failed event had no
+    effect and is taken up again; its `payload` says all that is needed for that.
     """
 
     Status = WebhookEventStatus
@@ -146,8 +165,11 @@ class WebhookEvent(Model):
     body_sha256 = models.CharField(max_length=64)
     type = models.CharField(max_length=100)
     status = status_field(Status, Status.PROCESSED)
-    note = models.CharField(max_length=500, blank=True, default="", db_default="")
+    note = models.CharField(max_length=500, blank=True, default="", db_default="", help_text="What it did")
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    error = models.CharField(max_length=500, blank=True, default="", db_default="", help_text="Why it failed last")
     payload = models.JSONField()
+    processor_payment_id = models.CharField(max_length=255, null=True, blank=True)
     payment = models.ForeignKey(Payment, models.SET_NULL, null=True, related_name="webhook_events")
 
     class Meta:
@@ -157,6 +179,31 @@ class WebhookEvent(Model):
             one_of("processor", ProcessorName.values, "webhookevent_processor_allowed"),
             one_of("status", WebhookEventStatus.values, "webhookevent_status_allowed"),
         ]
+        indexes = [
+            models.Index(fields=["updated_at"], condition=Q(status="failed"), name="webhookevent_failed"),
+            # Refunds and disputes that were told before their payment.
+            models.Index(
+                fields=["processor_payment_id"],
+                condition=Q(status="ignored", payment__isnull=True, processor_payment_id__isnull=False),
+                name="webhookevent_waiting",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.processor} {self.type}"
+
+
+class Reconciliation(Model):
+    """Until when a processor's books have been compared with ours."""
+
+    processor = status_field(ProcessorName)
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["processor"], name="reconciliation_one_per_processor"),
+            one_of("processor", ProcessorName.values, "reconciliation_processor_allowed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.processor} until {self.until:%Y-%m-%d %H:%M}"

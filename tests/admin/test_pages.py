@@ -24,8 +24,8 @@ OWN_APPS = [
 DERIVED = {"marketplace.SearchRow", "marketplace.SearchStale", "marketplace.SearchWord"}
 UNTOUCHABLE = [
     "admin.LogEntry", "bookings.Booking", "bookings.Seat", "core.IdempotencyKey", "payments.Payment",
-    "payments.Refund", "payments.WebhookEvent", "regions.RatingAggregate", "regions.SlugReservation",
-    "users.AccountTombstone", "users.Child", "users.Consent", "users.Parent",
+    "payments.Reconciliation", "payments.Refund", "payments.WebhookEvent", "regions.RatingAggregate",
+    "regions.SlugReservation", "users.AccountTombstone", "users.Child", "users.Consent", "users.Parent",
 ]  # fmt: skip
 
 
