@@ -35,8 +35,8 @@ def write_to_provider(
     where the conversation is blocked.
     """
     public = ProviderAccount.objects.filter(pk=provider_id, status=ProviderAccount.Status.VERIFIED)
-    between = Booking.objects.filter(pk=booking_id, parent=parent, session__activity__provider=provider_id)
-    if booking_id and not between.exists():
+    with_provider = Booking.objects.filter(parent=parent, session__activity__provider=provider_id)
+    if booking_id and not with_provider.filter(pk=booking_id).exists():
         raise NotFound("There is no such booking with this provider.", field="bookingId")
     if not public.exists():
         raise NotFound("There is no such provider.", field="providerId")

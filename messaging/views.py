@@ -92,14 +92,14 @@ class MessagingView(APIView):
             raise Forbidden
         return conversation, side
 
-    def shown(self, rows: list[Conversation]) -> list[dict[str, Any]]:
+    def shown(self, rows: list[Conversation]) -> Any:
         context = {
             "sides": {each.pk: self.side(each) for each in rows},
             "acquainted": services.acquainted(rows),
         }
         return ConversationSerializer(rows, many=True, context=context).data
 
-    def one(self, conversation_id: UUID) -> dict[str, Any]:
+    def one(self, conversation_id: UUID) -> Any:
         return self.shown([for_display(Conversation.objects.filter(pk=conversation_id)).get()])[0]
 
 
