@@ -6,6 +6,7 @@
     /razorpay/v1/…          Razorpay: orders, payments, refunds
     /pay/{id}               the checkout page of a session or order, see `pay`
     /refunds/{id}           POST action=succeed|fail: what the bank says to a refund
+    /events                 the events as they are sent; ?after={so many} leaves out the first ones
     /deliveries             webhooks sent and under way; ?about={checkout id}, ?event={event id}
     /deliveries/{event id}/resend   POST
     /faults                 GET, POST (changes the named ones), DELETE (resets); see `faults`

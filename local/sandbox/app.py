@@ -47,6 +47,7 @@ class Sandbox:
                 Rule("/health", methods=["GET"], endpoint=self._health),
                 Rule("/pay/<checkout_id>", methods=["GET", "POST"], endpoint=self._pay),
                 Rule("/refunds/<refund_id>", methods=["POST"], endpoint=self._settle),
+                Rule("/events", methods=["GET"], endpoint=self._events),
                 Rule("/deliveries", methods=["GET"], endpoint=self._deliveries),
                 Rule("/deliveries/<event_id>/resend", methods=["POST"], endpoint=self._resend),
                 Rule("/faults", methods=["GET", "POST", "DELETE"], endpoint=self._set_faults),
@@ -103,6 +104,14 @@ class Sandbox:
             events = self._payments[kind].settle(refund_id, failed=action == "fail")
             self._courier.send([[event] for event in events])
         return _json({"events": [{"id": event["id"], "type": event["type"]} for event in events]})
+
+    def _events(self, request: Request) -> Response:
+        """All events as they were or would be sent, oldest first; `?after=` so many leaves out the first ones."""
+        after = request.args.get("after", "0")
+        if not (after.isascii() and after.isdigit()):
+            return _json({"error": "after must be a whole number"}, 400)
+        with self._state.writing():
+            return _json({"events": self._state.all("event")[int(after) :]})
 
     def _deliveries(self, request: Request) -> Response:
         """All deliveries, oldest first; `?about=` a checkout's id or `?event=` one event narrows it."""

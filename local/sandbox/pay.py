@@ -2,8 +2,9 @@
 
 `POST /pay/{id}` takes `action` and answers a browser with a redirect or a page, and a script that accepts JSON with
 `{status, paymentId, events}`. For an open checkout: pay, decline, late, twice, reorder, wrong_amount, expire; late also
-pays an expired one. For a paid one: dispute, refund (as if given on the dashboard). `delay` (seconds) goes with late,
-`amount` and `currency` with wrong_amount, `amount` with refund, `method` (card, upi) with Razorpay.
+pays an expired one. For a paid one: dispute, refund (as if given on the dashboard), and with Razorpay again (somebody
+pays the same order a second time). `delay` (seconds) goes with late, `amount` and `currency` with wrong_amount, `amount`
+with refund, `method` (card, upi) with Razorpay.
 """
 
 import json
@@ -92,7 +93,7 @@ class PayPage:
         if action == "late" and (delay := _seconds(request)):
             self._state.put("late", checkout_id, {"id": checkout_id, "at": time.time() + delay, "how": how})
             return "scheduled", None, []
-        if action in ("pay", "late", "twice"):
+        if action in ("pay", "late", "twice", "again"):
             payment_id, events = payments.pay(checkout_id, **how)
             copies = 2 if action == "twice" else 1
         elif action == "reorder":
@@ -146,6 +147,8 @@ def _allowed(action: str, processor: str, state: str) -> bool:
         return state == "paid"
     if action == "expire" and processor == "stripe":
         return state == "open"
+    if action == "again" and processor == "razorpay":
+        return state == "paid"
     if action not in _PAYING and action != "decline":
         raise BadFormError(f"unknown action {action!r}")
     return state == "open" or (action == "late" and state == "expired")

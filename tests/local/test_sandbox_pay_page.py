@@ -97,6 +97,33 @@ def test_a_paid_checkout_cannot_be_paid_again(sandbox):
         assert (status, "Already paid" in page) == (409, True)
 
 
+def test_an_order_can_be_paid_a_second_time_and_each_payment_given_back(sandbox):
+    order = order_of(sandbox)
+    assert sandbox.pay(order, "again")[0] == 409
+    first = sandbox.pay(order)[1]["paymentId"]
+    status, answer = sandbox.pay(order, "again")
+    assert (status, answer["status"], answer["paymentId"] != first) == (200, "paid", True)
+    for payment in (first, answer["paymentId"]):
+        assert razorpay_of(sandbox).payment.refund(payment, {"amount": 150_000}, timeout=10)["amount"] == 150_000
+    assert sandbox.pay(session_of(sandbox).id, "again")[0] == 400
+
+
+def test_the_events_can_be_read_as_they_are_sent(sandbox):
+    before = len(sandbox.get("/events")["events"])
+    order = order_of(sandbox)
+    sandbox.pay(order)
+    sent = sandbox.get(f"/events?after={before}")["events"]
+    assert [(event["processor"], event["type"], event["about"]) for event in sent] == [
+        ("razorpay", "payment.authorized", order),
+        ("razorpay", "payment.captured", order),
+        ("razorpay", "order.paid", order),
+    ]
+    assert sorted(event["body"].encode() for event in sent) == sorted(
+        body for _, _, body in sandbox.delivered(order, 3)
+    )
+    assert sandbox.call("GET", "/events?after=-1")[0] == 400
+
+
 def test_of_many_who_pay_at_once_one_succeeds(sandbox):
     session = session_of(sandbox)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
