@@ -3,8 +3,8 @@
 `POST /pay/{id}` takes `action` and answers a browser with a redirect or a page, and a script that accepts JSON with
 `{status, paymentId, events}`. For an open checkout: pay, decline, late, twice, reorder, wrong_amount, expire; late also
 pays an expired one. For a paid one: dispute, refund (as if given on the dashboard), and with Razorpay again (somebody
-pays the same order a second time). `delay` (seconds) goes with late, `amount` and `currency` with wrong_amount, `amount`
-with refund, `method` (card, upi) with Razorpay.
+pays the same order a second time). `delay` (seconds) goes with late, `amount` and `currency` with wrong_amount,
+`amount` with refund, `method` (card, upi) with Razorpay.
 """
 
 import json
