@@ -40,17 +40,20 @@ class IdempotencyInProgress(Error):
     retry_after = 1
 
 
-def idempotent(*, atomic: bool = True) -> Callable:
+def idempotent(*, atomic: bool = True, required: bool = True) -> Callable:
     """Makes a view method answer a repeated `Idempotency-Key` with the stored answer of the first request.
 
     With `atomic`, the key, the effect and the answer are one transaction: twins wait on the key's row. Without it
     (views that call a processor, which no transaction may span) twins wait on an advisory lock of the connection,
-    which the server frees if we die. An error is not stored, so a retry works.
+    which the server frees if we die. An error is not stored, so a retry works. Where no key is `required`, a request
+    without one is done as it is.
     """
 
     def decorate(method: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(method)
         def wrapper(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+            if not required and "Idempotency-Key" not in request.headers:
+                return method(view, request, *args, **kwargs)
             claim = _claim(request)
             with transaction.atomic() if atomic else _advisory_lock(claim):
                 if not (_store(claim) if atomic else _is_free(claim)):

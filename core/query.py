@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
+from uuid import UUID
 
 from rest_framework.request import Request
 
@@ -54,6 +55,16 @@ def day(given: Mapping[str, str], name: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise invalid(name, "Must be a date such as 2026-03-31.") from None
+
+
+def uuid(given: Mapping[str, str], name: str) -> UUID | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        raise invalid(name, "Must be an id.") from None
 
 
 def boolean(given: Mapping[str, str], name: str) -> bool | None:

@@ -137,6 +137,14 @@ class Offering(Model):
         return self.name or self.get_type_display()
 
 
+class LocalDay(models.Func):
+    """The day that a moment falls on in an IANA zone, both of them columns."""
+
+    template = "(%(expressions)s)::date"
+    arg_joiner = " AT TIME ZONE "
+    output_field = models.DateField()
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     def bookable(self, *, now: datetime) -> "SessionQuerySet":
         """Sessions that a parent may book at `now`, whether or not a seat is free."""
@@ -149,6 +157,14 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def with_free_seat(self) -> "SessionQuerySet":
         return self.filter(enrolled__lt=F("capacity"))
+
+
+    def on_days(self, first: date | None, last: date | None) -> "SessionQuerySet":
+        """Those that begin on these days of their location's calendar, both included; None is no limit."""
+        found = self.alias(local_day=LocalDay("starts_at", "location__city__timezone"))
+        if first:
+            found = found.filter(local_day__gte=first)
+        return found.filter(local_day__lte=last) if last else found
 
 
 class SessionStatus(models.TextChoices):
@@ -229,6 +245,10 @@ class ParentInterest(Model):
         return f"interest in {self.category_id}"
 
 
+COUNTED = ["age_min", "age_max", "price_cents", "offering_types", "week_mask", "free_week_mask"]
+AROUND = ["category_slug", "age_min", "age_max", "price_cents", "week_mask", "free_week_mask", "is_primary", "activity"]
+
+
 class SearchRow(models.Model):
     """A public activity in one of its cities, as search needs it: finished card, filter columns, text.
 
@@ -263,7 +283,7 @@ class SearchRow(models.Model):
     longitude = models.FloatField(null=True)
     published_at = models.DateTimeField()
     is_primary = models.BooleanField()
-    activity = models.ForeignKey(Activity, models.CASCADE, related_name="search_rows")
+    activity = models.ForeignKey(Activity, models.CASCADE, related_name="search_rows", db_index=False)
     city = models.ForeignKey("geography.City", models.CASCADE, null=True, related_name="+")
 
     class Meta:
@@ -275,21 +295,42 @@ class SearchRow(models.Model):
             GinIndex(fields=["document"], name="search_document"),
             GinIndex(fields=["free_slots"], name="search_free_slots"),
             GinIndex(fields=["slots"], name="search_slots"),
+            GinIndex(fields=["locality_slugs"], name="search_locality"),
             # Ages and weekdays are nearly always asked for, so that neither a count nor the way to a page's first
             # activity need leave the index.
             *(
                 models.Index(
                     fields=[*scope, column, "id"],
                     include=["age_min", "age_max", "week_mask", "free_week_mask"],
-                    condition=Q(is_primary=True) if scope != ["city_slug"] else None,
-                    name=f"search_{(scope or ['all'])[0].split('_')[0]}_{name}",
+                    condition=Q(is_primary=True) if "city_slug" not in scope else None,
+                    name=f"search_{name}",
                 )
-                for scope in ([], ["category_slug"], ["city_slug"], ["provider_slug"])
-                for column, name in (("next_session_at", "soon"), ("price_cents", "price"))
+                for scope, column, name in (
+                    ([], "next_session_at", "all_soon"),
+                    ([], "price_cents", "all_price"),
+                    (["category_slug"], "next_session_at", "category_soon"),
+                    (["category_slug"], "price_cents", "category_price"),
+                    (["city_slug"], "next_session_at", "city_soon"),
+                    (["city_slug"], "price_cents", "city_price"),
+                    (["city_slug", "category_slug"], "next_session_at", "city_category"),
+                    (["provider_slug"], "next_session_at", "provider_soon"),
+                )
             ),
             models.Index(fields=["rating_average", "id"], condition=Q(is_primary=True), name="search_all_rating"),
             models.Index(fields=["published_at", "id"], condition=Q(is_primary=True), name="search_all_newest"),
-            models.Index(fields=["latitude", "longitude"], name="search_place"),
+            # A circle: looked for among the soonest rows, or cut out.
+            *(
+                models.Index(fields=fields, include=[*include, *AROUND], condition=~Q(city_slug=""), name=name)
+                for fields, include, name in (
+                    (["next_session_at", "id"], ["latitude", "longitude"], "search_near_soon"),
+                    (["latitude", "longitude"], ["next_session_at", "id"], "search_place"),
+                )
+            ),
+            # What facets count, in the order of the table's pages as far as that goes.
+            models.Index(
+                fields=["category_slug"], include=COUNTED, condition=Q(is_primary=True), name="search_category_facets"
+            ),
+            models.Index(fields=["city_slug"], include=["category_slug", *COUNTED], name="search_city_facets"),
         ]
 
     def __str__(self) -> str:
