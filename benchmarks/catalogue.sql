@@ -102,9 +102,10 @@ INSERT INTO users_child (id, parent_id, first_name, birth_date)
 VALUES (pg_temp.id(12, 1), pg_temp.id(11, 1), 'Kim', DATE '2018-05-01');
 
 -- Half of the activities have two reviews each, of three to five stars.
-INSERT INTO bookings_booking (id, session_id, offering_id, parent_id, child_id, status, amount_cents, currency)
+INSERT INTO bookings_booking
+    (id, session_id, offering_id, parent_id, child_id, status, amount_cents, currency, refundable_until)
 SELECT pg_temp.id(13, number * 2 + second), pg_temp.id(9, number * 16), pg_temp.id(8, number * 2), pg_temp.id(11, 1),
-    pg_temp.id(12, 1), 'completed', 500, 'USD'
+    pg_temp.id(12, 1), 'completed', 500, 'USD', now()
 FROM generate_series(2, (SELECT activities FROM scale), 2) AS number CROSS JOIN generate_series(0, 1) AS second;
 INSERT INTO bookings_review (id, booking_id, parent_id, rating)
 SELECT pg_temp.id(14, number * 2 + second), pg_temp.id(13, number * 2 + second), pg_temp.id(11, 1),

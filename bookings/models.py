@@ -53,7 +53,7 @@ class Booking(Lifecycle, Model):
     currency = models.CharField(max_length=3, choices=Currency.choices)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="When the hold ends, while payment is pending")
     refundable_until = models.DateTimeField(
-        null=True, blank=True, help_text="Until when a cancellation is refunded in full; moving to a later day keeps it"
+        help_text="Until when a cancellation is refunded in full; moving to a later day keeps it"
     )
     confirmed_at = models.DateTimeField(null=True, blank=True)
     cancelled_at = models.DateTimeField(null=True, blank=True)

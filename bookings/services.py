@@ -21,6 +21,9 @@ from marketplace.models import Activity, Offering, Session
 from providers.models import ProviderAccount
 from users.models import Child, Parent
 
+# Further back than any booking is made, and near enough for a date.
+LONGEST_WINDOW_HOURS = 87_600
+
 
 class SessionFull(Error):
     status, code, message = 409, "SESSION_FULL", "This session is full."
@@ -75,9 +78,16 @@ def book(*, parent: Parent, child: Child, session: Session, now: datetime) -> Bo
             currency=offering.currency,
             confirmed_at=now if is_free else None,
             expires_at=None if is_free else now + timedelta(minutes=settings.BOOKING_HOLD_MINUTES),
+            refundable_until=refund_deadline(sessions, offering),
         )
         take_seats(booking, sessions)
     return booking
+
+
+def refund_deadline(sessions: Iterable[Session], offering: Offering) -> datetime:
+    """Until when a cancellation is refunded in full: so many hours before the first of `sessions`."""
+    hours = min(offering.refund_window_hours, LONGEST_WINDOW_HOURS)
+    return min(each.starts_at for each in sessions) - timedelta(hours=hours)
 
 
 def lock_child(child: Child) -> Child:
@@ -283,6 +293,7 @@ def retake_seats(booking: Booking, sessions: list[Session], *, now: datetime) ->
 def reschedule(*, booking_id: UUID, session: Session, now: datetime) -> Booking:
     """Moves a booking to start at `session`, all of its seats at once, for the same price and currency.
 
+    It keeps the earlier of both refund deadlines: moving to a later day must not open a closed refund window again.
     Raises `PriceMismatch`, `InvalidState`, `BookingExpired` and everything that `book` raises.
     """
     with transaction.atomic():
@@ -295,7 +306,8 @@ def reschedule(*, booking_id: UUID, session: Session, now: datetime) -> Booking:
         release_seats(booking, now=now)
         take_seats(booking, wanted)
         booking.session, booking.offering = session, session.offering
-        booking.save(update_fields=["session", "offering", "updated_at"])
+        booking.refundable_until = min(booking.refundable_until, refund_deadline(wanted, session.offering))
+        booking.save(update_fields=["session", "offering", "refundable_until", "updated_at"])
     return booking
 
 

@@ -1,6 +1,6 @@
 """Cancelling a booking: its seats go back, and the money that the refund window allows is owed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -15,18 +15,13 @@ from payments.services import abandoned_checkouts, owe_refund, unrefunded_cents
 
 
 def refundable_cents(booking: Booking, *, now: datetime, in_full: bool = False) -> int:
-    """What cancelling at `now` gives back: everything paid until the offering's refund window closes, nothing after."""
+    """What cancelling at `now` gives back: everything paid until its refund window closes, nothing after."""
     paid = booking.payments.filter(status=Payment.Status.PAID).aggregate(total=Sum("amount_cents"))["total"] or 0
     owed = Refund.objects.filter(payment__booking=booking, payment__status=Payment.Status.PAID).exclude(
         status=Refund.Status.FAILED
     )
     left = paid - (owed.aggregate(total=Sum("amount_cents"))["total"] or 0)
-    return left if in_full or now <= refund_until(booking) else 0
-
-
-def refund_until(booking: Booking) -> datetime:
-    """When the refund window closes: so many hours before the first session that the booking holds a seat in."""
-    return bookings.begins_at(booking) - timedelta(hours=booking.offering.refund_window_hours)
+    return left if in_full or now <= booking.refundable_until else 0
 
 
 def check_cancellable(booking: Booking, *, now: datetime) -> None:

@@ -125,7 +125,7 @@ class QuoteView(APIView):
             "refund_cents": 0,
             "difference_cents": 0,
             "currency": booking.currency,
-            "refund_until": cancellations.refund_until(booking),
+            "refund_until": booking.refundable_until,
         }
         try:
             if action == "cancel":

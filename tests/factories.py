@@ -182,6 +182,9 @@ class BookingFactory(DjangoModelFactory):
     status = Booking.Status.PENDING_PAYMENT
     expires_at = factory.LazyAttribute(lambda o: in_days(35 / 1440) if o.status == "pending_payment" else None)
     confirmed_at = factory.LazyAttribute(lambda o: in_days(0) if o.status == "confirmed" else None)
+    refundable_until = factory.LazyAttribute(
+        lambda o: o.session.starts_at - timedelta(hours=o.offering.refund_window_hours)
+    )
 
     @factory.post_generation
     def seats(booking: Booking, create: bool, extracted: Any, **_: Any) -> None:  # noqa: N805
@@ -194,6 +197,11 @@ class BookingFactory(DjangoModelFactory):
             if alive:
                 session.enrolled += 1
                 session.save(update_fields=["enrolled"])
+        if extracted:
+            # Counted from the first session with a seat, which of a term need not be the chosen one.
+            window = booking.session.starts_at - booking.refundable_until
+            booking.refundable_until = min(each.starts_at for each in extracted) - window
+            booking.save(update_fields=["refundable_until"])
 
 
 class PaymentFactory(DjangoModelFactory):
