@@ -326,6 +326,8 @@ if "razorpay" in PAYMENT_PROCESSORS:
 
 CHECKOUT_SUCCESS_URL = url("CHECKOUT_SUCCESS_URL", f"{SANDBOX_URL}/returned?outcome=success")
 CHECKOUT_CANCEL_URL = url("CHECKOUT_CANCEL_URL", f"{SANDBOX_URL}/returned?outcome=cancel")
+# The web app, which the links in mails lead to; the checkout returns to one of its pages.
+APP_URL = url("APP_URL", "://".join(urlsplit(CHECKOUT_SUCCESS_URL)[:2]), required=False)
 BOOKING_HOLD_MINUTES = number("BOOKING_HOLD_MINUTES", 35, at_least=1)
 IDEMPOTENCY_TTL_HOURS = number("IDEMPOTENCY_TTL_HOURS", 24, at_least=1)
 

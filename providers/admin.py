@@ -24,6 +24,7 @@ from core.admin import (
     masked_email,
     verb,
 )
+from providers import services
 from providers.models import Invitation, Location, ProviderAccount, ProviderUser
 
 Status = ProviderAccount.Status
@@ -72,7 +73,7 @@ class ProviderAccountAdmin(NoAdd, NoDelete, Admin):
         title="Verify",
         past="Verified",
         when=lambda account: account.status == Status.PENDING,
-        run=ProviderAccount.verify,
+        run=lambda account, *, now: services.verify(account=account, now=now),
         icon="verified",
         variant=ActionVariant.SUCCESS,
     )
@@ -80,7 +81,7 @@ class ProviderAccountAdmin(NoAdd, NoDelete, Admin):
         title="Reject",
         past="Rejected",
         when=lambda account: account.status == Status.PENDING,
-        run=lambda account, *, now, reason: account.reject(reason=reason),
+        run=lambda account, *, now, reason: services.reject(account=account, reason=reason, now=now),
         reason="The provider reads this.",
         icon="cancel",
         variant=ActionVariant.DANGER,
@@ -89,17 +90,16 @@ class ProviderAccountAdmin(NoAdd, NoDelete, Admin):
         title="Suspend",
         past="Suspended",
         when=lambda account: account.status == Status.VERIFIED,
-        run=lambda account, *, now, reason: account.suspend(reason=reason),
+        run=lambda account, *, now, reason: services.suspend(account=account, reason=reason, now=now),
         reason="The provider reads this. Everything of theirs leaves the catalogue at once.",
         icon="block",
         variant=ActionVariant.DANGER,
     )
-    # Suspended → verified is the model's `verify`, too; a button of its own keeps the two apart.
     reinstate = verb(
         title="Reinstate",
         past="Reinstated",
         when=lambda account: account.status == Status.SUSPENDED,
-        run=ProviderAccount.verify,
+        run=lambda account, *, now: services.reinstate(account=account, now=now),
         icon="undo",
         variant=ActionVariant.SUCCESS,
     )
@@ -141,13 +141,13 @@ class ProviderUserAdmin(ReadOnlyAdmin):
 
 @admin.register(Invitation)
 class InvitationAdmin(ReadOnlyAdmin):
-    list_display = ["short_id", "provider_account", "to", "role", "expires_at", "accepted_at"]
+    list_display = ["short_id", "provider_account", "to", "role", "sent_at", "expires_at", "accepted_at"]
     list_filter = ["role", ("accepted_at", admin.EmptyFieldListFilter)]
     list_select_related = ["provider_account"]
     search_fields = ["provider_account__business_name"]
     search_ids = ["id", "provider_account_id"]
     search_email = "email"
-    exclude = ["email", "token_sha256"]
+    exclude = ["email", "nonce", "token_sha256"]
     readonly_fields = ["to"]
 
     @display(description="E-mail")
