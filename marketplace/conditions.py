@@ -8,7 +8,8 @@ from typing import Any
 from marketplace import vocabulary
 from marketplace.filters import MAX_DAYS, PARTS_OF_DAY, WEEKDAYS, Filters
 
-WEEKEND = [5, 6]
+# How many of the rows with the soonest sessions are looked through for those in a circle, before it is cut out.
+MAX_WALK = 5000
 FIRST_DAY = date(2000, 1, 1)
 EARTH_KM_PER_DEGREE = 111.0
 DISTANCE = "marketplace_distance_km(%(lat)s::float8, %(lng)s::float8, row.latitude, row.longitude)"
@@ -31,33 +32,63 @@ class Conditions:
         self, *, but: str | None = None, cursor: bool = True, in_each_city: bool = False, more: str = "TRUE"
     ) -> str:
         """`FROM … WHERE …` with one row, named `row`, for each activity (`in_each_city`: and city) that matches."""
-        kept = [more, *(text for name, text in self.by_name.items() if name not in (but, "cursor"))]
-        # Where an activity has several rows, a cursor goes on after the one that stands for it, not to another.
-        after = self.by_name.get("cursor", "TRUE") if cursor else "TRUE"
+        return f"FROM {self.source}{self.words} WHERE {self.where(but, cursor, in_each_city, more)}"
+
+    def where(
+        self, but: str | None = None, cursor: bool = True, in_each_city: bool = False, more: str = "TRUE"
+    ) -> str:
+        kept = [more, *(text for name, text in self.by_name.items() if name != but and (cursor or name != "cursor"))]
         is_placed = "place" in self.by_name and but != "place"
-        if not is_placed and not in_each_city:
-            kept.append("row.is_primary")
-        if not is_placed or self.filters.city:
-            return f"FROM {self.source}{self.words} WHERE {' AND '.join([*kept, after])}"
-        # An area may hold several cities of one activity; that of its earliest session stands for it.
-        return f"""FROM (SELECT DISTINCT ON (row.activity_id) row.* FROM {self.source}{self.words}
-            WHERE {" AND ".join(kept)} ORDER BY row.activity_id, row.next_session_at, row.id) AS row{self.words}
-            WHERE {after}"""
+        if not is_placed:
+            kept.append("row.city_slug <> ''" if in_each_city else "row.is_primary")
+        elif not self.filters.city:
+            # An area may hold several cities of one activity; that of its earliest session stands for it.
+            differ = [self.by_name[name] for name in ("place", "country", "calendar") if name in self.by_name]
+            matches_too = " AND ".join(differ).replace("row.", "other.")
+            kept.append(f"""(row.is_primary OR NOT EXISTS (
+                SELECT FROM marketplace_searchrow AS other WHERE other.activity_id = row.activity_id
+                AND (other.next_session_at, other.id) < (row.next_session_at, row.id) AND {matches_too}))""")
+        return " AND ".join(kept)
 
-    def matches_by_weekday(self) -> str:
-        """The same for some days out of the week: one branch a weekday, each row in the first that it fits.
+    def soonest(self) -> str:
+        """The same for the soonest of them, at least as many as the page needs."""
+        wanted = slots_of_week(self.filters)
+        narrowed = self.by_name.keys() & {"text", "category", "place", "provider"}
+        if self.filters.lat is not None and not self.filters.city and not narrowed & {"text", "provider"}:
+            return self.soonest_around()
+        if 1 < len(wanted) < 16 and not narrowed:
+            return self.soonest_by_slot(wanted)
+        return self.matches()
 
-        By next session, what happens on other days stands in between by the ten thousands; each branch has its index.
-        A place or a subject narrows that down enough.
+    def soonest_around(self) -> str:
+        """Looks through the soonest rows anywhere, and cuts out the circle only where those do not fill the page.
+
+        A busy circle has filled it after some hundreds; to cut it out and sort it costs by all that it holds.
         """
-        days = weekdays(self.filters)
-        if not 1 < len(days) < 6 or days == WEEKEND or {"text", "category", "place", "provider"} & self.by_name.keys():
-            return self.matches()
+        needed, after = self.filters.page * self.filters.limit, self.by_name.get("cursor", "TRUE")
+        order = "ORDER BY row.next_session_at, row.id"
+        in_vain = f"row.city_slug <> '' AND (SELECT count(*) FROM walked) < {needed:d}"
+        return f"""FROM (
+            WITH walked AS MATERIALIZED (
+                SELECT row.id, row.next_session_at FROM (
+                    SELECT * FROM marketplace_searchrow AS row WHERE row.city_slug <> '' AND {after}
+                    {order} LIMIT {MAX_WALK}) AS row
+                WHERE {self.where(cursor=False)} {order} LIMIT {needed:d}
+            )
+            SELECT * FROM walked WHERE (SELECT count(*) FROM walked) = {needed:d}
+            UNION ALL (SELECT row.id, row.next_session_at {self.matches(more=in_vain)} {order} LIMIT {needed:d})
+        ) AS row"""
+
+    def soonest_by_slot(self, wanted: list[int]) -> str:
+        """One branch a slot of the week, each with its own index and each row in the first that it fits.
+
+        By next session, what happens at other times stands in between by the ten thousands.
+        """
         branches = []
-        for number, day in enumerate(days):
-            not_before = f" AND NOT {happens_on(days[:number])}" if number else ""
+        for number, slot in enumerate(wanted):
+            not_before = f" AND NOT {happens_in(wanted[:number])}" if number else ""
             branches.append(
-                f"(SELECT row.id, row.next_session_at {self.matches(more=happens_on([day]) + not_before)}"
+                f"(SELECT row.id, row.next_session_at {self.matches(more=happens_in([slot]) + not_before)}"
                 f" ORDER BY row.next_session_at, row.id LIMIT {self.filters.page * self.filters.limit:d})"
             )
         return f"FROM ({' UNION ALL '.join(branches)}) AS row"
@@ -109,6 +140,7 @@ class Conditions:
             self.parameters["locality"] = [filters.locality]
             conditions.append("row.locality_slugs @> %(locality)s::text[] AND row.city_slug <> ''")
         if filters.lat is not None and filters.lng is not None and filters.radius_km is not None:
+            # Only rows of single cities have coordinates.
             self.parameters |= {"lat": filters.lat, "lng": filters.lng, "radius": filters.radius_km}
             conditions.append(box(filters.lat, filters.lng, filters.radius_km, self.parameters))
             conditions.append(f"{DISTANCE} <= %(radius)s::float8")
@@ -151,15 +183,15 @@ class Conditions:
         """Days, weekdays, parts of the day and free seats, all met by one and the same session."""
         filters = self.filters
         free = "free_" if filters.available else ""
-        days = weekdays(filters)
-        on_days = f" AND {happens_on(days)}" if len(days) == 1 or days == WEEKEND else ""
+        week = slots_of_week(filters)
+        in_slot = f" AND {happens_in(week)}" if len(week) == 1 else ""
         if filters.from_ or filters.to:
             # Written out: how much a range of days narrows down decides the plan, which must not outlive the range.
             wanted = ",".join(f"{slot:d}" for slot in slots(filters))
-            return f"row.{free}slots && '{{{wanted}}}'::integer[]{on_days}"
+            return f"row.{free}slots && '{{{wanted}}}'::integer[]{in_slot}"
         if filters.weekday or filters.time_of_day:
-            self.parameters["week_mask"] = week_mask(filters)
-            return f"row.{free}week_mask & %(week_mask)s::integer <> 0{on_days}"
+            self.parameters["week_mask"] = mask_of(week)
+            return f"row.{free}week_mask & %(week_mask)s::integer <> 0{in_slot}"
         return "row.free_week_mask <> 0" if filters.available else None
 
     def rating(self) -> str | None:
@@ -205,22 +237,20 @@ def slots(filters: Filters) -> list[int]:
     return [(day - FIRST_DAY).days * 3 + part for day in days if day.weekday() in weekdays for part in parts]
 
 
-def week_mask(filters: Filters) -> int:
-    """The same for any week (see marketplace_week_mask)."""
-    days = [WEEKDAYS.index(day) for day in filters.weekday or WEEKDAYS]
-    parts = [PARTS_OF_DAY.index(part) for part in filters.time_of_day or PARTS_OF_DAY]
-    return sum(1 << (day * 3 + part) for day in days for part in parts)
-
-
-def weekdays(filters: Filters) -> list[int]:
-    """The weekdays, Monday being 0, on which a session can meet `filters`."""
+def slots_of_week(filters: Filters) -> list[int]:
+    """The same for any week, Monday morning being 0 (see marketplace_week_mask)."""
     days = {WEEKDAYS.index(day) for day in filters.weekday or WEEKDAYS}
     if filters.from_ and filters.to:
         span = range((filters.to - filters.from_).days + 1)
         days &= {(filters.from_ + timedelta(days=number)).weekday() for number in span}
-    return sorted(days)
+    parts = [PARTS_OF_DAY.index(part) for part in filters.time_of_day or PARTS_OF_DAY]
+    return [day * 3 + part for day in sorted(days) for part in parts]
 
 
-def happens_on(days: list[int]) -> str:
-    """A condition that may follow from others and, being a literal, opens the index of a weekday or the weekend."""
-    return f"row.week_mask & {sum(0b111 << (day * 3) for day in days)} <> 0"
+def mask_of(slots_of_week: list[int]) -> int:
+    return sum(1 << slot for slot in slots_of_week)
+
+
+def happens_in(slots_of_week: list[int]) -> str:
+    """A condition that may follow from others and, being a literal, opens the index of a slot."""
+    return f"row.week_mask & {mask_of(slots_of_week)} <> 0"

@@ -85,7 +85,7 @@ def run(filters: Filters) -> Found:
         card = f"left(row.card, -1) || ',\"distanceKm\":' || round(({DISTANCE})::numeric, 1) || '}}'"
     matches, counted, with_ranked = conditions.matches(), conditions.matches(cursor=False), ""
     if name == "soonest":
-        matches = conditions.matches_by_weekday()
+        matches = conditions.soonest()
     if name == "relevance":
         with_ranked = ranked_sql(column, conditions)
         column = "row.score"
