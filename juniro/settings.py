@@ -387,6 +387,7 @@ SPECTACULAR_SETTINGS = {
         "RegionCode": "core.models.Region",
         "CurrencyCode": "core.models.Currency",
         "ProviderType": "providers.models.ProviderType",
+        "SessionStatus": "marketplace.models.SessionStatus",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "core.schema.finish"],
 }

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from marketplace.schedule_views import ScheduleViewSet
 from marketplace.views import ActivityViewSet, CategoryList, ProfileView, ProviderView, SessionList, SuggestView
 
 urlpatterns = [
@@ -9,5 +10,9 @@ urlpatterns = [
     path("activities/<uuid:activity_id>/sessions", SessionList.as_view()),
     path("search/suggest", SuggestView.as_view()),
     path("providers/<str:slug>", ProviderView.as_view()),
+    path(
+        "provider/activities/<uuid:activity_id>/sessions",
+        ScheduleViewSet.as_view({"get": "list", "post": "create"}),
+    ),
     path("me", ProfileView.as_view()),
 ]
