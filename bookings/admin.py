@@ -3,12 +3,16 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
+from unfold.enums import ActionVariant
 
-from bookings.models import Booking, Review, Seat
-from core.admin import Admin, NoAdd, NoDelete, ReadOnlyAdmin, ReadOnlyInline, label, link, links, list_url, money
+from bookings import reviews
+from bookings.models import Booking, Review, ReviewReport, Seat
+from core.admin import Admin, NoAdd, NoDelete, ReadOnlyAdmin, ReadOnlyInline, label, link, links, list_url, money, verb
 
 
 class SeatInline(ReadOnlyInline):
@@ -106,13 +110,70 @@ class SeatAdmin(ReadOnlyAdmin):
 class ReviewAdmin(NoAdd, NoDelete, Admin):
     """Texts can be mended where they name a child or insult somebody; the rating is the parent's alone."""
 
-    list_display = ["short_id", "activity", "rating", "comment", "responded_at", "created_at"]
-    list_filter = ["rating", ("responded_at", admin.EmptyFieldListFilter)]
+    list_display = ["short_id", "activity", "rating", "comment", "state", "open_reports", "responded_at", "created_at"]
+    list_filter = ["status", ("reports__status", ChoicesDropdownFilter), "rating"]
     list_select_related = ["booking__session__activity"]
     search_fields = ["booking__session__activity__title", "comment"]
     search_ids = ["id", "booking_id", "parent_id", "booking__session__activity_id"]
-    readonly_fields = ["booking", "parent", "rating", "responded_at"]
+    readonly_fields = ["booking", "parent", "rating", "responded_at", "edited_at", "status", "hidden_reason", "related"]
+    state = label("status", {"published": "success", "hidden": "danger"})
+
+    actions = ["hide", "show", "dismiss"]
+    actions_detail = ["hide", "show", "dismiss"]
+    hide = verb(
+        title="Hide",
+        past="Hidden",
+        when=lambda review: review.status == Review.Status.PUBLISHED,
+        run=lambda review, *, now, reason: reviews.hide(review_id=review.pk, reason=reason),
+        reason="The parent reads this. The review leaves every average at once.",
+        icon="visibility_off",
+        variant=ActionVariant.DANGER,
+    )
+    show = verb(
+        title="Show again",
+        past="Shown again",
+        when=lambda review: review.status == Review.Status.HIDDEN,
+        run=lambda review, *, now: reviews.show(review_id=review.pk),
+        icon="visibility",
+        variant=ActionVariant.SUCCESS,
+    )
+    dismiss = verb(
+        title="Dismiss reports",
+        past="Reports dismissed",
+        when=lambda review: review.reports.filter(status=ReviewReport.Status.OPEN).exists(),
+        run=lambda review, *, now: reviews.dismiss_reports(review_id=review.pk),
+        icon="flag",
+        variant=ActionVariant.DEFAULT,
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
+        waiting = Count("reports", filter=Q(reports__status=ReviewReport.Status.OPEN))
+        return super().get_queryset(request).annotate(waiting=waiting)
 
     @display(description="Activity", ordering="booking__session__activity__title")
     def activity(self, row: Review) -> str:
         return row.booking.session.activity.title
+
+    @display(description="Open reports", ordering="waiting")
+    def open_reports(self, row: Review) -> int:
+        return row.waiting  # type: ignore[attr-defined]
+
+    @display(description="More")
+    def related(self, row: Review) -> SafeString:
+        return links(Reports=list_url("bookings.ReviewReport", review__id__exact=row.pk))
+
+
+@admin.register(ReviewReport)
+class ReviewReportAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", "review_link", "reporter_link", "reason", "state", "created_at"]
+    list_filter = ["status"]
+    search_ids = ["id", "review_id", "reporter_id"]
+    state = label("status", {"open": "warning", "upheld": "danger", "dismissed": "info"})
+
+    @display(description="Review", ordering="review_id")
+    def review_link(self, row: ReviewReport) -> Any:
+        return link("bookings.Review", row.review_id)
+
+    @display(description="Reporter", ordering="reporter_id")
+    def reporter_link(self, row: ReviewReport) -> Any:
+        return link("users.User", row.reporter_id)

@@ -120,8 +120,23 @@ class Seat(Model):
         return f"seat in {self.session_id}"
 
 
-class Review(Model):
+class ReviewQuerySet(models.QuerySet["Review"]):
+    def published(self) -> "ReviewQuerySet":
+        """Those that everybody may see and that count."""
+        return self.filter(status=Review.Status.PUBLISHED)
+
+
+class ReviewStatus(models.TextChoices):
+    PUBLISHED = "published"
+    HIDDEN = "hidden"
+
+
+class Review(Lifecycle, Model):
     """What a parent said about a completed booking, once, and the provider's one response."""
+
+    Status = ReviewStatus
+
+    TRANSITIONS = {Status.PUBLISHED: {Status.HIDDEN}, Status.HIDDEN: {Status.PUBLISHED}}
 
     booking = models.OneToOneField(Booking, models.PROTECT, related_name="review")
     parent = models.ForeignKey("users.Parent", models.PROTECT, related_name="reviews")
@@ -129,9 +144,54 @@ class Review(Model):
     comment = models.TextField(null=True, blank=True)
     response = models.TextField(null=True, blank=True)
     responded_at = models.DateTimeField(null=True, blank=True)
+    edited_at = models.DateTimeField(null=True, blank=True)
+    status = status_field(Status, Status.PUBLISHED)
+    hidden_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+
+    objects = ReviewQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(rating__range=(1, 5)), name="review_rating_range")]
+        constraints = [
+            models.CheckConstraint(condition=Q(rating__range=(1, 5)), name="review_rating_range"),
+            one_of("status", ReviewStatus.values, "review_status_allowed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rating} stars"
+
+
+class ReportStatus(models.TextChoices):
+    OPEN = "open"
+    UPHELD = "upheld"
+    DISMISSED = "dismissed"
+
+
+class ReviewReport(Lifecycle, Model):
+    """A review that somebody found wrong, for ops to decide about."""
+
+    Status = ReportStatus
+
+    TRANSITIONS = {Status.OPEN: {Status.UPHELD, Status.DISMISSED}}
+
+    review = models.ForeignKey(Review, models.CASCADE, related_name="reports")
+    reporter = models.ForeignKey("users.User", models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=500)
+    status = status_field(Status, Status.OPEN)
+
+    class Meta:
+        constraints = [
+            one_of("status", ReportStatus.values, "reviewreport_status_allowed"),
+            models.UniqueConstraint(fields=["review", "reporter"], name="reviewreport_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"report of {self.review_id}"
+
+
+class RatingStale(models.Model):
+    """A note that an activity's reviews changed; a worker pushes the averages to the global layer and removes it."""
+
+    activity = models.ForeignKey("marketplace.Activity", models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.activity_id)

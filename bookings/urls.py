@@ -1,8 +1,13 @@
 from django.urls import path
 
+from bookings.review_views import MyReviewList, ReviewChangeView, ReviewCreateView, ReviewReportView
 from bookings.views import BookingViewSet, ChildViewSet, RescheduleView, ReviewList
 
 urlpatterns = [
+    path("reviews", ReviewCreateView.as_view()),
+    path("reviews/<uuid:review_id>", ReviewChangeView.as_view()),
+    path("reviews/<uuid:review_id>/report", ReviewReportView.as_view()),
+    path("me/reviews", MyReviewList.as_view()),
     path("activities/<uuid:activity_id>/reviews", ReviewList.as_view()),
     path("me/children", ChildViewSet.as_view({"get": "list", "post": "create"})),
     path("me/children/<uuid:pk>", ChildViewSet.as_view({"patch": "partial_update", "delete": "destroy"})),

@@ -124,4 +124,4 @@ class ReviewList(PublicView, ListAPIView[Review]):
         activity_id = self.kwargs["activity_id"]
         if not SearchRow.objects.filter(activity=activity_id).exists():
             raise NotFound
-        return Review.objects.filter(booking__session__activity=activity_id).order_by("-id")
+        return Review.objects.published().filter(booking__session__activity=activity_id).order_by("-id")

@@ -435,6 +435,7 @@ UNFOLD = {
             "Bookings": {
                 "bookings.Booking": {"icon": "confirmation_number"},
                 "bookings.Seat": {"icon": "event_seat"},
+                "bookings.ReviewReport": {"icon": "flag"},
                 "bookings.Review": {"icon": "reviews"},
             },
             "Money": {

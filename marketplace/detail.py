@@ -33,7 +33,7 @@ SELECT provider.slug, provider.business_name, left(row.card, -1)
             '5', count(*) FILTER (WHERE rating = 5))::text
         FROM bookings_review AS review JOIN bookings_booking AS booking ON booking.id = review.booking_id
         JOIN marketplace_session AS session ON session.id = booking.session_id
-        WHERE session.activity_id = activity.id)
+        WHERE session.activity_id = activity.id AND review.status = 'published')
     || ',"ratingByAge":' || coalesce((
         SELECT json_agg(band ORDER BY band.min)::text FROM (
             SELECT bands.low AS min, bands.high AS max, round(avg(review.rating), 2)::float8 AS average,
@@ -43,7 +43,7 @@ SELECT provider.slug, provider.business_name, left(row.card, -1)
             JOIN users_child AS child ON child.id = booking.child_id
             JOIN (VALUES {bands}) AS bands (low, high)
                 ON extract(year FROM age(session.starts_at::date, child.birth_date)) BETWEEN bands.low AND bands.high
-            WHERE session.activity_id = activity.id
+            WHERE session.activity_id = activity.id AND review.status = 'published'
             GROUP BY bands.low, bands.high
             -- Fewer would tell who said it.
             HAVING count(*) >= 3) AS band), '[]')
@@ -83,7 +83,7 @@ SELECT (SELECT row_to_json(shown)::text FROM (SELECT
         FROM bookings_review AS review JOIN bookings_booking AS booking ON booking.id = review.booking_id
         JOIN marketplace_session AS session ON session.id = booking.session_id
         JOIN marketplace_activity AS activity ON activity.id = session.activity_id
-        WHERE activity.provider_id = provider.id) AS rating
+        WHERE activity.provider_id = provider.id AND review.status = 'published') AS rating
 ) AS shown)
 FROM providers_provideraccount AS provider WHERE provider.slug = %(slug)s::text AND provider.status = 'verified'
 """

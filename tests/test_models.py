@@ -14,7 +14,7 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connections, models, transaction
 
-from bookings.models import Review
+from bookings.models import RatingStale, Review, ReviewReport
 from core.models import IdempotencyKey
 from geography.models import Locality
 from marketplace.models import Category, ParentInterest
@@ -121,7 +121,9 @@ def world(now) -> SimpleNamespace:
     ParentInterest.objects.create(
         parent=parent, category=booking.session.activity.category, child=ChildFactory(parent=parent)
     )
-    Review.objects.create(booking=booking, parent=parent, rating=5)
+    review = Review.objects.create(booking=booking, parent=parent, rating=5)
+    ReviewReport.objects.create(review=review, reporter=staff.user, reason="Rude")
+    RatingStale.objects.create(activity=booking.session.activity)
     Refund.objects.create(payment=payment, amount_cents=1, currency="USD", reason="x", processor_refund_id="re_1")
     WebhookEvent.objects.create(processor="stripe", event_id="evt", body_sha256="a", type="x", payload={})
     Reconciliation.objects.create(processor="stripe", until=now)
@@ -180,6 +182,8 @@ ALLOWED_VALUES = {
     "conversation_status_allowed": "messaging_conversation.status",
     "message_sender_type_allowed": "messaging_message.sender_type",
     "conversation_blocked_by_allowed": "messaging_conversation.blocked_by",
+    "review_status_allowed": "bookings_review.status",
+    "reviewreport_status_allowed": "bookings_reviewreport.status",
     "messagereport_status_allowed": "messaging_messagereport.status",
 }
 CHECKS = [
@@ -314,6 +318,7 @@ UNIQUE = [
     ("payments_webhookevent", "processor, body_sha256", {"event_id": "'other'"}),
     ("payments_reconciliation", "processor", {}),
     ("messaging_conversation", "parent_id, provider_id", {"booking_id": "NULL"}),
+    ("bookings_reviewreport", "review_id, reporter_id", {"reason": "'again'"}),
     ("messaging_message", "conversation_id, number", {"content": "'again'"}),
     ("messaging_messagereport", "message_id, reporter_id", {"reason": "'again'"}),
 ]

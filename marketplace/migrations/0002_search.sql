@@ -180,7 +180,8 @@ BEGIN
             SELECT each.id FROM bookings_booking AS each WHERE each.session_id = session.id OFFSET 0
         ) AS booking
         CROSS JOIN LATERAL (
-            SELECT each.rating FROM bookings_review AS each WHERE each.booking_id = booking.id OFFSET 0
+            SELECT each.rating FROM bookings_review AS each
+            WHERE each.booking_id = booking.id AND each.status = 'published' OFFSET 0
         ) AS review
         WHERE session.activity_id = shown.id
     ) AS ratings;

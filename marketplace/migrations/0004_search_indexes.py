@@ -2,6 +2,8 @@ import django.contrib.postgres.indexes
 import django.db.models.deletion
 from django.db import migrations, models
 
+from core.operations import CascadeInDatabase
+
 # By slot of the week, 21 of them. What happens on Saturday afternoons is next week's last in the order of the next
 # session, behind nearly all others, and most activities have one slot: these indexes together hold few entries more than
 # one over all of them. They take the place of those by weekday, each of which began with all its mornings.
@@ -38,6 +40,8 @@ class Migration(migrations.Migration):
                 to="marketplace.activity",
             ),
         ),
+        # The new foreign key has lost what 0001 gave the old one.
+        CascadeInDatabase("marketplace_searchrow", "activity_id"),
         migrations.AddIndex(
             model_name="searchrow",
             index=django.contrib.postgres.indexes.GinIndex(fields=["locality_slugs"], name="search_locality"),

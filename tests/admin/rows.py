@@ -9,7 +9,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
-from bookings.models import Review, Seat
+from bookings.models import Review, ReviewReport, Seat
 from core.models import IdempotencyKey
 from geography.models import City, Country, Locality
 from marketplace.models import Category, ParentInterest
@@ -71,6 +71,9 @@ ROWS: dict[str, Callable[[int], Any]] = {
     "bookings.Booking": lambda n: make.BookingFactory(),
     "bookings.Review": lambda n: Review.objects.create(
         booking=(booking := make.BookingFactory(status="completed")), parent=booking.parent, rating=4, comment="Good"
+    ),
+    "bookings.ReviewReport": lambda n: ReviewReport.objects.create(
+        review=make.ReviewFactory(), reporter=make.UserFactory(), reason="Not about the activity"
     ),
     "bookings.Seat": lambda n: Seat.objects.get(booking=make.BookingFactory()),
     "core.IdempotencyKey": lambda n: IdempotencyKey.objects.create(

@@ -21,7 +21,7 @@ OWN_APPS = [
     "users",
 ]  # fmt: skip
 # Written by triggers from rows that are in the admin.
-DERIVED = {"marketplace.SearchRow", "marketplace.SearchStale", "marketplace.SearchWord"}
+DERIVED = {"bookings.RatingStale", "marketplace.SearchRow", "marketplace.SearchStale", "marketplace.SearchWord"}
 UNTOUCHABLE = [
     "admin.LogEntry", "bookings.Booking", "bookings.Seat", "core.IdempotencyKey", "payments.Payment",
     "payments.Reconciliation", "payments.Refund", "payments.WebhookEvent", "regions.RatingAggregate",
