@@ -12,7 +12,7 @@ import structlog
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Avg, Count
 
-from bookings.models import Booking, RatingStale, Review, ReviewReport
+from bookings.models import Booking, RatingStale, ReportStatus, Review, ReviewReport
 from core.dispatch import after_commit
 from core.errors import Error, InvalidState
 from notifications.models import Notification
@@ -109,7 +109,7 @@ def dismiss_reports(*, review_id: UUID) -> None:
         settle(lock(review_id), ReviewReport.Status.DISMISSED)
 
 
-def settle(review: Review, outcome: ReviewReport.Status) -> None:
+def settle(review: Review, outcome: ReportStatus) -> None:
     for each in review.reports.filter(status=ReviewReport.Status.OPEN):
         each.move(outcome)
 
