@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
         for scenario in mix.SCENARIOS:
             print(f"{scenario:<14}{servers.trips_of(sizes[0], mix.targets(scenario)):.2f}")
     if "growth" in parts:
-        title("Growth: execution time in the database, page and total together")
+        title("Growth: execution time in the database")
         head, lines = growth.report(sizes)
         table([head, *lines])
     if "writes" in parts:

@@ -4,14 +4,18 @@ import base64
 import json
 import statistics
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 from urllib.parse import quote
 
 import psycopg
 from django.db import connection
 
 from benchmarks import databases, mix
+from marketplace import search, vocabulary
 
 TIMES = 15
+# Less than this many milliseconds is noise.
+LEAST = 0.02
 
 
 def cases() -> dict[str, str]:
@@ -28,6 +32,8 @@ def cases() -> dict[str, str]:
         "three days, seat free": f"?from={day}&to={day + timedelta(days=2)}&available=true",
         "price sort": "?sort=price&priceMax=4000",
         "radius": "?lat=41.88&lng=-87.63&radiusKm=15",
+        "radius, category and age": "?lat=41.88&lng=-87.63&radiusKm=15&category=piano&age=7",
+        "locality": "?locality=old-chicago",
         "page 400 of the soonest": "?page=400",
         "cursor deep inside, soonest": f"?cursor={deep('soonest', 'next_session_at')}",
         "cursor deep inside, price": f"?sort=price&cursor={deep('price', 'price_cents')}",
@@ -49,18 +55,26 @@ def deep(name: str, column: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([name, value, row_id]).encode()).decode().rstrip("=")
 
 
-def measure(size: int) -> dict[str, float]:
-    """Milliseconds inside the database for each case: the median of warm executions, planning apart."""
+def measure(size: int) -> dict[str, tuple[float, float]]:
+    """Milliseconds inside the database for each case, page and total: medians of warm executions, planning apart."""
     mix.use(size)
     spent = {}
     with psycopg.connect(databases.url(size), autocommit=True) as database:
         for name, query in cases().items():
-            with mix.statements() as seen:
-                mix.ask(f"/v1/activities{query}")
-            statement, parameters = seen[-1]
-            times = [executed(database, statement, parameters) for _ in range(TIMES)]
-            spent[name] = statistics.median(times[3:])
+            whole = median(database, query)
+            # A total that stops before one is no total.
+            with patch.object(search, "MAX_TOTAL", -1):
+                page = median(database, query)
+            spent[name] = page, max(whole - page, 0.0)
     return spent
+
+
+def median(database: psycopg.Connection, query: str) -> float:
+    vocabulary.forget()
+    with mix.statements() as seen:
+        mix.ask(f"/v1/activities{query}")
+    statement, parameters = seen[-1]
+    return statistics.median([executed(database, statement, parameters) for _ in range(TIMES)][3:])
 
 
 def executed(database: psycopg.Connection, statement: str, parameters: dict) -> float:
@@ -72,12 +86,14 @@ def executed(database: psycopg.Connection, statement: str, parameters: dict) -> 
 
 
 def report(sizes: list[int]) -> tuple[list[str], list[list[str]]]:
-    """A line a case, a column a size, and the last size over the one before it."""
+    """A line a case; page and total for each size, and the last size over the one before it."""
     spent = {size: measure(size) for size in sizes}
+    head = ["database ms", *(f"{part} {size:,}" for part in ("page", "total") for size in sizes)]
+    if len(sizes) > 1:
+        head += ["page grows", "total grows"]
     lines = []
     for name in spent[sizes[0]]:
-        times = [spent[size][name] for size in sizes]
-        ratio = [f"{times[-1] / times[-2]:.2f}"] if len(times) > 1 else []
-        lines.append([name, *(f"{each:.2f}" for each in times), *ratio])
-    head = ["database ms", *(f"{size:,}" for size in sizes)]
-    return head + ([f"{sizes[-1]:,} ÷ {sizes[-2]:,}"] if len(sizes) > 1 else []), lines
+        by_part = [[spent[size][name][part] for size in sizes] for part in (0, 1)]
+        ratios = [f"{times[-1] / times[-2]:.2f}" if min(times[-2:]) >= LEAST else "" for times in by_part]
+        lines.append([name, *(f"{each:.2f}" for times in by_part for each in times), *ratios[: 2 * (len(sizes) > 1)]])
+    return head, lines

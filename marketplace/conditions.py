@@ -34,9 +34,7 @@ class Conditions:
         """`FROM … WHERE …` with one row, named `row`, for each activity (`in_each_city`: and city) that matches."""
         return f"FROM {self.source}{self.words} WHERE {self.where(but, cursor, in_each_city, more)}"
 
-    def where(
-        self, but: str | None = None, cursor: bool = True, in_each_city: bool = False, more: str = "TRUE"
-    ) -> str:
+    def where(self, but: str | None = None, cursor: bool = True, in_each_city: bool = False, more: str = "TRUE") -> str:
         kept = [more, *(text for name, text in self.by_name.items() if name != but and (cursor or name != "cursor"))]
         is_placed = "place" in self.by_name and but != "place"
         if not is_placed:
@@ -67,11 +65,11 @@ class Conditions:
         """
         needed, after = self.filters.page * self.filters.limit, self.by_name.get("cursor", "TRUE")
         order = "ORDER BY row.next_session_at, row.id"
-        in_vain = f"row.city_slug <> '' AND (SELECT count(*) FROM walked) < {needed:d}"
+        in_vain = f"(SELECT count(*) FROM walked) < {needed:d}"
         return f"""FROM (
             WITH walked AS MATERIALIZED (
                 SELECT row.id, row.next_session_at FROM (
-                    SELECT * FROM marketplace_searchrow AS row WHERE row.city_slug <> '' AND {after}
+                    SELECT * FROM marketplace_searchrow AS row WHERE row.latitude IS NOT NULL AND {after}
                     {order} LIMIT {MAX_WALK}) AS row
                 WHERE {self.where(cursor=False)} {order} LIMIT {needed:d}
             )

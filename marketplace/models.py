@@ -320,7 +320,7 @@ class SearchRow(models.Model):
             models.Index(fields=["published_at", "id"], condition=Q(is_primary=True), name="search_all_newest"),
             # A circle: looked for among the soonest rows, or cut out.
             *(
-                models.Index(fields=fields, include=[*include, *AROUND], condition=~Q(city_slug=""), name=name)
+                models.Index(fields=fields, include=[*include, *AROUND], condition=Q(latitude__isnull=False), name=name)
                 for fields, include, name in (
                     (["next_session_at", "id"], ["latitude", "longitude"], "search_near_soon"),
                     (["latitude", "longitude"], ["next_session_at", "id"], "search_place"),

@@ -12,22 +12,18 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.conf import settings
 
 from core import query
-from core.models import Currency
 from marketplace import vocabulary
 from marketplace.conditions import DISTANCE, Conditions
-from marketplace.filters import AGE_BANDS, EMPTY, MAX_AGE, MAX_RADIUS_KM, Filters, next_birthday
+from marketplace.facets import facets_of
+from marketplace.filters import EMPTY, MAX_AGE, MAX_RADIUS_KM, Filters, next_birthday
 from marketplace.reading import fetch
 
 # Nobody reads past a thousand; counting on would cost more than the page itself.
 MAX_TOTAL = 1000
 # How many matches are ranked, those in titles first: a word that most activities share tells little about any of them.
 MAX_RANKED = 2000
-# The upper ends of the price facet's bands, in cents or paise.
-PRICE_BANDS = {Currency.USD: (0, 2500, 5000, 10000, 20000), Currency.INR: (0, 50000, 100000, 250000, 500000)}
-
 # Text first; a good rating adds up to a quarter, a session within two weeks a fifth, and none at all takes a fifth.
 SCORE = """(ts_rank(row.document, words.query) * (1 + row.rating_average / 20)
     * CASE WHEN row.next_session_at < now() + interval '14 days' THEN 1.2::float8
@@ -83,24 +79,25 @@ def run(filters: Filters) -> Found:
     card = "row.card"
     if filters.lat is not None:
         card = f"left(row.card, -1) || ',\"distanceKm\":' || round(({DISTANCE})::numeric, 1) || '}}'"
-    matches, counted, with_ranked = conditions.matches(), conditions.matches(cursor=False), ""
+    matches, counted, with_ranked = conditions.matches(), conditions.matches(cursor=False), []
     if name == "soonest":
         matches = conditions.soonest()
     if name == "relevance":
-        with_ranked = ranked_sql(column, conditions)
+        with_ranked = [ranked_sql(column, conditions)]
         column = "row.score"
         order = f"{column} {direction}, row.id {direction}"
         matches = counted = "FROM ranked AS row"
+    facets = facets_of(conditions)
     columns = [
         "(SELECT string_agg(page.card, ',' ORDER BY page.position) FROM page)",
         "(SELECT count(*) FROM page)",
         f"(SELECT count(*) FROM (SELECT {counted} LIMIT {MAX_TOTAL + 1}) AS counted)",
         "(SELECT page.sorted_by::text || ' ' || page.id FROM page ORDER BY page.position DESC LIMIT 1)",
-        *(facet_sql(facet, conditions) for facet in filters.facets),
+        *facets.columns.values(),
     ]
     # Ids first, cards after: a deep page skips index entries instead of cards.
     statement = f"""
-        WITH {with_ranked} chosen AS (
+        WITH {"".join(f"{each}, " for each in [*with_ranked, *facets.passes])}chosen AS (
             SELECT row.id, {column} AS sorted_by, row_number() OVER (ORDER BY {order}) AS position
             {matches} ORDER BY {order} {page_sql(name, conditions)}
         ), page AS (
@@ -108,7 +105,7 @@ def run(filters: Filters) -> Found:
             FROM chosen JOIN marketplace_searchrow AS row ON row.id = chosen.id
         )
         SELECT {", ".join(columns)}"""
-    [(cards, size, total, last, *facets)] = fetch(statement, conditions.parameters)
+    [(cards, size, total, last, *values)] = fetch(statement, conditions.parameters)
     meta: dict[str, Any] = {"page": filters.page, "limit": filters.limit, "total": min(total, MAX_TOTAL)}
     if total > MAX_TOTAL:
         meta["total_is_capped"] = True
@@ -117,9 +114,7 @@ def run(filters: Filters) -> Found:
     if is_full and name in KEYSET:
         meta["next_cursor"] = write_cursor(name, last)
     if filters.facets:
-        meta["facets"] = {
-            name: orjson.Fragment(value or "[]") for name, value in zip(filters.facets, facets, strict=True)
-        }
+        meta["facets"] = facets.take(values)
     return Found(orjson.Fragment(f"[{cards or ''}]"), meta)
 
 
@@ -156,52 +151,10 @@ def ranked_sql(score: str, conditions: Conditions) -> str:
         ), ranked AS MATERIALIZED (
             SELECT * FROM titled
             UNION ALL (SELECT row.id, {score} {conditions.matches(more=elsewhere)} LIMIT {limit})
-        ),"""
+        )"""
 
 
-# --- Facets and suggestions ------------------------------------------------------------------------------------------
-
-FACET_CONDITION = {"category": "category", "city": "place", "age": "age", "price": "price", "type": "type"}
-
-
-def facet_sql(facet: str, conditions: Conditions) -> str:
-    """One facet's values with their counts, as JSON text; a facet leaves its own filter out."""
-    matches = conditions.matches(but=FACET_CONDITION[facet], cursor=False, in_each_city=facet == "city")
-    if facet in ("category", "city"):
-        names = {"category": "marketplace_category", "city": "geography_city"}[facet]
-        return f"""(SELECT json_agg(json_build_object('value', value, 'name', name, 'count', total)
-                    ORDER BY total DESC, value)::text
-            FROM (SELECT {facet}_slug AS value, count(*) AS total,
-                    (SELECT min(named.name) FROM {names} AS named WHERE named.slug = {facet}_slug) AS name
-                  {matches} AND row.{facet}_slug <> '' GROUP BY {facet}_slug
-                  ORDER BY total DESC, value LIMIT 100) AS counted)"""
-    if facet == "type":
-        return f"""(SELECT json_agg(json_build_object('value', value, 'count', total) ORDER BY total DESC, value)::text
-            FROM (SELECT value, count(*) AS total
-                  FROM (SELECT row.offering_types {matches}) AS each CROSS JOIN unnest(each.offering_types) AS value
-                  GROUP BY value) AS counted)"""
-    bands = {"age": age_bands, "price": price_bands}[facet]()
-    counted = ", ".join(
-        f"json_build_object({labels}, 'count', count(*) FILTER (WHERE {condition}))" for labels, condition in bands
-    )
-    return f"(SELECT json_build_array({counted})::text {matches})"
-
-
-def age_bands() -> list[tuple[str, str]]:
-    return [
-        (f"'min', {low}, 'max', {high}", f"row.age_max >= {low} AND row.age_min <= {high}") for low, high in AGE_BANDS
-    ]
-
-
-def price_bands() -> list[tuple[str, str]]:
-    ends = PRICE_BANDS[Currency(settings.CURRENCY)]
-    closed = [
-        (f"'min', {low}, 'max', {high}", f"row.price_cents BETWEEN {low} AND {high}")
-        for low, high in zip((0, *(end + 1 for end in ends)), ends, strict=False)
-    ]
-    last = ends[-1] + 1
-    return [*closed, (f"'min', {last}, 'max', NULL", f"row.price_cents BETWEEN {last} AND 2147483646")]
-
+# --- Suggestions ------------------------------------------------------------------------------------------------------
 
 RELAXATIONS = (
     ("On any day", ("from_", "to", "weekday", "time_of_day")),

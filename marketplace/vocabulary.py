@@ -1,4 +1,4 @@
-"""What search knows by heart, process by process, for a short while: the category tree and the catalogue's words."""
+"""What search knows by heart, process by process, for a short while: categories, the catalogue's words, some counts."""
 
 import time
 from collections.abc import Callable
@@ -11,17 +11,30 @@ from marketplace.models import Category, SearchWord
 
 CATEGORY_SECONDS, WORD_SECONDS = 10, 300
 MAX_WORDS = 50_000
+MAX_KEPT = 1000
 
 _kept: dict[str, tuple[float, Any]] = {}
 
 
 def kept(name: str, seconds: float, load: Callable[[], Any]) -> Any:
     """The value of `load()`, at most `seconds` old. Two threads may load at once; both are right."""
-    until, value = _kept.get(name, (0.0, None))
-    if time.monotonic() >= until:
+    value = recall(name)
+    if value is None:
         value = load()
-        _kept[name] = (time.monotonic() + seconds, value)
+        keep(name, seconds, value)
     return value
+
+
+def recall(name: str) -> Any:
+    """What was kept under that name, or None if that was never or too long ago."""
+    until, value = _kept.get(name, (0.0, None))
+    return value if time.monotonic() < until else None
+
+
+def keep(name: str, seconds: float, value: Any) -> None:
+    if len(_kept) >= MAX_KEPT:
+        forget()
+    _kept[name] = (time.monotonic() + seconds, value)
 
 
 def forget() -> None:

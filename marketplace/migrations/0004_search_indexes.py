@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="searchrow",
             index=models.Index(
-                condition=models.Q(("city_slug", ""), _negated=True),
+                condition=models.Q(("latitude__isnull", False)),
                 fields=["next_session_at", "id"],
                 include=(
                     "latitude",
@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="searchrow",
             index=models.Index(
-                condition=models.Q(("city_slug", ""), _negated=True),
+                condition=models.Q(("latitude__isnull", False)),
                 fields=["latitude", "longitude"],
                 include=(
                     "next_session_at",
