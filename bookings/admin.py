@@ -11,13 +11,13 @@ from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from bookings import reviews
-from bookings.models import Booking, Review, ReviewReport, Seat
+from bookings.models import Booking, CalendarFeed, Review, ReviewReport, RosterView, Seat
 from core.admin import Admin, NoAdd, NoDelete, ReadOnlyAdmin, ReadOnlyInline, label, link, links, list_url, money, verb
 
 
 class SeatInline(ReadOnlyInline):
     model = Seat
-    fields = ["session", "released_at", "created_at"]
+    fields = ["session", "released_at", "attendance", "created_at"]
     readonly_fields = ["created_at"]
     select_related = ["session"]
 
@@ -83,8 +83,8 @@ class BookingAdmin(ReadOnlyAdmin):
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnlyAdmin):
-    list_display = ["short_id", "activity", "starts_at", "booking_link", "child_link", "released_at"]
-    list_filter = [("released_at", admin.EmptyFieldListFilter)]
+    list_display = ["short_id", "activity", "starts_at", "booking_link", "child_link", "attendance", "released_at"]
+    list_filter = ["attendance", ("released_at", admin.EmptyFieldListFilter)]
     list_select_related = ["session__activity"]
     search_fields = ["session__activity__title"]
     search_ids = ["id", "booking_id", "session_id", "child_id"]
@@ -177,3 +177,44 @@ class ReviewReportAdmin(ReadOnlyAdmin):
     @display(description="Reporter", ordering="reporter_id")
     def reporter_link(self, row: ReviewReport) -> Any:
         return link("users.User", row.reporter_id)
+
+
+@admin.register(RosterView)
+class RosterViewAdmin(ReadOnlyAdmin):
+    """Who was shown children's details, and when; the request id leads to the log."""
+
+    list_display = ["created_at", "user_link", "session_link", "activity", "format", "children", "request_id"]
+    list_display_links = ["created_at"]
+    list_filter = ["format", ("session__activity__provider", AutocompleteSelectFilter)]
+    list_select_related = ["session__activity"]
+    date_hierarchy = "created_at"
+    search_fields = ["=request_id"]
+    search_ids = ["id", "user_id", "session_id"]
+    search_email = "user__email"
+
+    @display(description="User", ordering="user_id")
+    def user_link(self, row: RosterView) -> Any:
+        return link("users.User", row.user_id)
+
+    @display(description="Session", ordering="session_id")
+    def session_link(self, row: RosterView) -> Any:
+        return link("marketplace.Session", row.session_id)
+
+    @display(description="Activity", ordering="session__activity__title")
+    def activity(self, row: RosterView) -> str:
+        return row.session.activity.title
+
+
+@admin.register(CalendarFeed)
+class CalendarFeedAdmin(ReadOnlyAdmin):
+    """Who reads what in a calendar program; their addresses are not ours to know."""
+
+    list_display = ["short_id", "user_link", "provider_account", "location", "created_at"]
+    list_select_related = ["provider_account", "location"]
+    search_ids = ["id", "user_id", "provider_account_id", "location_id"]
+    search_email = "user__email"
+    exclude = ["token_sha256"]
+
+    @display(description="User", ordering="user_id")
+    def user_link(self, row: CalendarFeed) -> Any:
+        return link("users.User", row.user_id)

@@ -72,6 +72,7 @@ class Booking(Lifecycle, Model):
         indexes = [
             models.Index(fields=["parent", "-id"], name="booking_by_parent"),
             models.Index(fields=["expires_at"], condition=Q(status="pending_payment"), name="booking_holds"),
+            models.Index(fields=["session"], condition=Q(status="confirmed"), name="booking_standing"),
         ]
 
     def __str__(self) -> str:
@@ -114,6 +115,11 @@ class Seat(Model):
                 fields=["booking", "session"], condition=Q(released_at__isnull=True), name="seat_one_per_booking"
             ),
             one_of("attendance", Attendance.values, "seat_attendance_allowed"),
+            models.CheckConstraint(
+                condition=Q(attendance__isnull=True, attendance_at__isnull=True)
+                | Q(attendance__isnull=False, attendance_at__isnull=False),
+                name="seat_attendance_at_known",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -195,3 +201,54 @@ class RatingStale(models.Model):
 
     def __str__(self) -> str:
         return str(self.activity_id)
+
+
+class RosterFormat(models.TextChoices):
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
+
+class RosterView(Model):
+    """That somebody was shown children's details on a session's roster; nothing of what was shown."""
+
+    Format = RosterFormat
+
+    user = models.ForeignKey("users.User", models.SET_NULL, null=True, related_name="+")
+    session = models.ForeignKey("marketplace.Session", models.CASCADE, related_name="roster_views")
+    format = status_field(Format)
+    children = models.PositiveIntegerField(help_text="How many had their details on it")
+    request_id = models.CharField(max_length=128)
+
+    class Meta:
+        constraints = [one_of("format", RosterFormat.values, "rosterview_format_allowed")]
+
+    def __str__(self) -> str:
+        return f"roster of {self.session_id}"
+
+
+class CalendarFeed(Model):
+    """An address that a calendar program reads without signing in; only its token's hash is kept.
+
+    Without `provider_account` it shows the user's own bookings, with it the sessions of that account, or of one of its
+    places. A user has at most one of each; a new one takes the old one's place.
+    """
+
+    user = models.ForeignKey("users.User", models.CASCADE, related_name="calendar_feeds")
+    provider_account = models.ForeignKey("providers.ProviderAccount", models.CASCADE, null=True, related_name="+")
+    location = models.ForeignKey("providers.Location", models.CASCADE, null=True, related_name="+")
+    token_sha256 = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "provider_account", "location"], name="calendarfeed_one_each", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                condition=Q(location__isnull=True) | Q(provider_account__isnull=False),
+                name="calendarfeed_location_of_account",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"calendar of {self.location_id or self.provider_account_id or self.user_id}"

@@ -440,6 +440,8 @@ UNFOLD = {
                 "bookings.Seat": {"icon": "event_seat"},
                 "bookings.ReviewReport": {"icon": "flag"},
                 "bookings.Review": {"icon": "reviews"},
+                "bookings.RosterView": {"icon": "visibility"},
+                "bookings.CalendarFeed": {"icon": "calendar_month"},
             },
             "Money": {
                 "payments.Payment": {"icon": "payments", "badge": "payments.admin.to_review"},

@@ -14,7 +14,7 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connections, models, transaction
 
-from bookings.models import RatingStale, Review, ReviewReport
+from bookings.models import CalendarFeed, RatingStale, Review, ReviewReport, RosterView
 from core.models import IdempotencyKey
 from geography.models import Locality
 from marketplace.models import Category, ParentInterest
@@ -124,6 +124,8 @@ def world(now) -> SimpleNamespace:
     review = Review.objects.create(booking=booking, parent=parent, rating=5)
     ReviewReport.objects.create(review=review, reporter=staff.user, reason="Rude")
     RatingStale.objects.create(activity=booking.session.activity)
+    RosterView.objects.create(user=staff.user, session=booking.session, format="csv", children=1, request_id="x")
+    CalendarFeed.objects.create(user=staff.user, provider_account=provider, location=location, token_sha256="a")
     Refund.objects.create(payment=payment, amount_cents=1, currency="USD", reason="x", processor_refund_id="re_1")
     WebhookEvent.objects.create(processor="stripe", event_id="evt", body_sha256="a", type="x", payload={})
     Reconciliation.objects.create(processor="stripe", until=now)
@@ -171,6 +173,7 @@ ALLOWED_VALUES = {
     "booking_status_allowed": "bookings_booking.status",
     "booking_currency_allowed": "bookings_booking.currency",
     "seat_attendance_allowed": "bookings_seat.attendance",
+    "rosterview_format_allowed": "bookings_rosterview.format",
     "payment_status_allowed": "payments_payment.status",
     "payment_currency_allowed": "payments_payment.currency",
     "payment_processor_allowed": "payments_payment.processor",
@@ -209,6 +212,9 @@ CHECKS = [
     ("session_enrolled_within_capacity", "marketplace_session", "enrolled = capacity + 1"),
     ("session_enrolled_within_capacity", "marketplace_session", "capacity = 0"),
     ("booking_hold_has_an_end", "bookings_booking", "expires_at = NULL"),
+    ("seat_attendance_at_known", "bookings_seat", "attendance = 'absent'"),
+    ("seat_attendance_at_known", "bookings_seat", "attendance_at = now()"),
+    ("calendarfeed_location_of_account", "bookings_calendarfeed", "provider_account_id = NULL"),
     ("review_rating_range", "bookings_review", "rating = 0"),
     ("review_rating_range", "bookings_review", "rating = 6"),
     ("payment_amount_positive", "payments_payment", "amount_cents = 0"),
@@ -256,6 +262,9 @@ def test_a_row_against_a_rule_is_refused(world, constraint, table, change):
         ("users_user", "auth_id = NULL, is_staff = true, email = id::text"),
         ("geography_city", "latitude = NULL, longitude = NULL"),
         ("geography_city", "latitude = -90, longitude = 180"),
+        ("bookings_seat", "attendance = 'present', attendance_at = now()"),
+        ("bookings_calendarfeed", "location_id = NULL"),
+        ("bookings_calendarfeed", "location_id = NULL, provider_account_id = NULL"),
         ("bookings_review", "rating = 1"),
         ("payments_payment", "amount_cents = 1"),
         ("messaging_conversation", "status = 'blocked', blocked_by = 'parent'"),
@@ -319,6 +328,8 @@ UNIQUE = [
     ("payments_reconciliation", "processor", {}),
     ("messaging_conversation", "parent_id, provider_id", {"booking_id": "NULL"}),
     ("bookings_reviewreport", "review_id, reporter_id", {"reason": "'again'"}),
+    ("bookings_calendarfeed", "token_sha256", {"location_id": "NULL"}),
+    ("bookings_calendarfeed", "user_id, provider_account_id, location_id", {"token_sha256": NEW}),
     ("messaging_message", "conversation_id, number", {"content": "'again'"}),
     ("messaging_messagereport", "message_id, reporter_id", {"reason": "'again'"}),
 ]
@@ -373,6 +384,15 @@ def test_an_interest_without_a_child_is_unique_too(world):
     execute("marketplace_parentinterest", "UPDATE marketplace_parentinterest SET child_id = NULL")
     with refused(constraint="parentinterest_unique"):
         copy_row("marketplace_parentinterest")
+
+
+@pytest.mark.parametrize("kept", ["user_id, provider_account_id", "user_id"])
+def test_a_calendar_without_a_place_or_an_account_is_unique_too(world, kept):
+    empty = {"location_id", "provider_account_id"} - set(kept.split(", "))
+    nothing = ", ".join(f"{column} = NULL" for column in sorted(empty))
+    execute("bookings_calendarfeed", f"UPDATE bookings_calendarfeed SET {nothing}")
+    with refused(constraint="calendarfeed_one_each"):
+        copy_row("bookings_calendarfeed", token_sha256=NEW)
 
 
 def test_two_staff_cannot_share_an_email_in_any_spelling_and_two_parents_can(world):

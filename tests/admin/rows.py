@@ -9,7 +9,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
-from bookings.models import Review, ReviewReport, Seat
+from bookings.models import CalendarFeed, Review, ReviewReport, RosterView, Seat
 from core.models import IdempotencyKey
 from geography.models import City, Country, Locality
 from marketplace.models import Category, ParentInterest
@@ -69,11 +69,24 @@ ROWS: dict[str, Callable[[int], Any]] = {
     "admin.LogEntry": log_entry,
     "auth.Group": lambda n: Group.objects.create(name=f"Group {n}"),
     "bookings.Booking": lambda n: make.BookingFactory(),
+    "bookings.CalendarFeed": lambda n: CalendarFeed.objects.create(
+        user=(member := make.ProviderUserFactory()).user,
+        provider_account=member.provider_account,
+        location=make.LocationFactory(provider=member.provider_account),
+        token_sha256=f"{n:064}",
+    ),
     "bookings.Review": lambda n: Review.objects.create(
         booking=(booking := make.BookingFactory(status="completed")), parent=booking.parent, rating=4, comment="Good"
     ),
     "bookings.ReviewReport": lambda n: ReviewReport.objects.create(
         review=make.ReviewFactory(), reporter=make.UserFactory(), reason="Not about the activity"
+    ),
+    "bookings.RosterView": lambda n: RosterView.objects.create(
+        user=make.ProviderUserFactory().user,
+        session=make.SessionFactory(),
+        format="html",
+        children=3,
+        request_id=f"request-{n}",
     ),
     "bookings.Seat": lambda n: Seat.objects.get(booking=make.BookingFactory()),
     "core.IdempotencyKey": lambda n: IdempotencyKey.objects.create(
