@@ -1,29 +1,13 @@
-"""GET and PATCH /v1/provider/profile, and with it the staff roles' table."""
+"""GET and PATCH /v1/provider/profile."""
 
 import pytest
 
 from providers.models import StaffRole
-from providers.permissions import ALLOWED
 from tests.factories import ProviderUserFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
 PROFILE = "/v1/provider/profile"
-
-
-def test_the_staff_table_says_exactly_what_the_contract_says():
-    table = {action: {str(role) for role in roles} for action, roles in ALLOWED.items()}
-    assert table == {
-        "view": {"owner", "admin", "staff"},
-        "create": {"owner", "admin", "staff"},
-        "edit": {"owner", "admin"},
-        "delete": {"owner", "admin"},
-        "cancel": {"owner", "admin"},
-        "edit_profile": {"owner", "admin"},
-        "manage_staff": {"owner", "admin"},
-        "transfer_ownership": {"owner"},
-        "leave": {"owner", "admin", "staff"},
-    }
 
 
 @pytest.mark.parametrize("role", StaffRole.values)
