@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Min, QuerySet
 
 from bookings.models import Booking, Seat
+from bookings.starts import day_and_time, nearest_start
 from core.errors import Error, InvalidState, NotFound
 from marketplace.models import Activity, Offering, Session
 from providers.models import ProviderAccount
@@ -60,27 +60,32 @@ def book(*, parent: Parent, child: Child, session: Session, now: datetime) -> Bo
     `CrossRegionBooking`, `SessionNotBookable`, `AlreadyBooked`, `AgeNotEligible`, `SessionFull`, and `NotFound` if
     child or session went away in this very moment.
     """
-    with transaction.atomic():
-        # Keeps the child from being removed meanwhile (`remove_child` locks it, too, and before any session).
-        child = lock_child(child)
-        sessions = lock_sessions(covered_ids(session, now=now))
-        session = chosen(session, sessions)
-        check_bookable(session, sessions, child=child, now=now)
-        offering = session.offering
-        is_free = offering.price_cents == 0
-        booking = Booking.objects.create(
-            session=session,
-            offering=offering,
-            parent=parent,
-            child=child,
-            status=Booking.Status.CONFIRMED if is_free else Booking.Status.PENDING_PAYMENT,
-            amount_cents=offering.price_cents,
-            currency=offering.currency,
-            confirmed_at=now if is_free else None,
-            expires_at=None if is_free else now + timedelta(minutes=settings.BOOKING_HOLD_MINUTES),
-            refundable_until=refund_deadline(sessions, offering),
-        )
-        take_seats(booking, sessions)
+    try:
+        with transaction.atomic():
+            # Keeps the child from being removed meanwhile (`remove_child` locks it, too, and before any session).
+            child = lock_child(child)
+            sessions = lock_sessions(covered_ids(session, now=now))
+            session = chosen(session, sessions)
+            check_bookable(session, sessions, child=child, now=now)
+            offering = session.offering
+            is_free = offering.price_cents == 0
+            booking = Booking.objects.create(
+                session=session,
+                offering=offering,
+                parent=parent,
+                child=child,
+                status=Booking.Status.CONFIRMED if is_free else Booking.Status.PENDING_PAYMENT,
+                amount_cents=offering.price_cents,
+                currency=offering.currency,
+                confirmed_at=now if is_free else None,
+                expires_at=None if is_free else now + timedelta(minutes=settings.BOOKING_HOLD_MINUTES),
+                refundable_until=refund_deadline(sessions, offering),
+            )
+            take_seats(booking, sessions)
+    except SessionFull as full:
+        # Looked up only now that the locks are gone: others are waiting for them.
+        full.details += nearest_start(session, child=child, now=now)
+        raise
     return booking
 
 
@@ -189,7 +194,7 @@ def dates(sessions: Iterable[Session]) -> list[dict[str, Any]]:
     return [
         {
             "field": "sessionId",
-            "message": f"{each.starts_at.astimezone(ZoneInfo(each.location.city.timezone)):%A %-d %B %Y, %H:%M}",
+            "message": day_and_time(each.starts_at, each.location.city.timezone),
             "session_id": each.pk,
         }
         for each in sorted(sessions, key=lambda each: each.starts_at)
@@ -296,18 +301,22 @@ def reschedule(*, booking_id: UUID, session: Session, now: datetime) -> Booking:
     It keeps the earlier of both refund deadlines: moving to a later day must not open a closed refund window again.
     Raises `PriceMismatch`, `InvalidState`, `BookingExpired` and everything that `book` raises.
     """
-    with transaction.atomic():
-        wanted_ids = set(covered_ids(session, now=now))
-        booking, sessions = lock_booking(booking_id, also=wanted_ids)
-        session = chosen(session, sessions)
-        wanted = [each for each in sessions if each.pk in wanted_ids]
-        check_movable(booking, session, now=now)
-        check_bookable(session, wanted, child=booking.child, now=now, moving=booking)
-        release_seats(booking, now=now)
-        take_seats(booking, wanted)
-        booking.session, booking.offering = session, session.offering
-        booking.refundable_until = min(booking.refundable_until, refund_deadline(wanted, session.offering))
-        booking.save(update_fields=["session", "offering", "refundable_until", "updated_at"])
+    try:
+        with transaction.atomic():
+            wanted_ids = set(covered_ids(session, now=now))
+            booking, sessions = lock_booking(booking_id, also=wanted_ids)
+            session = chosen(session, sessions)
+            wanted = [each for each in sessions if each.pk in wanted_ids]
+            check_movable(booking, session, now=now)
+            check_bookable(session, wanted, child=booking.child, now=now, moving=booking)
+            release_seats(booking, now=now)
+            take_seats(booking, wanted)
+            booking.session, booking.offering = session, session.offering
+            booking.refundable_until = min(booking.refundable_until, refund_deadline(wanted, session.offering))
+            booking.save(update_fields=["session", "offering", "refundable_until", "updated_at"])
+    except SessionFull as full:
+        full.details += nearest_start(session, child=booking.child, now=now, moving=booking)
+        raise
     return booking
 
 
@@ -326,11 +335,16 @@ def check_movable(booking: Booking, session: Session, *, now: datetime) -> None:
         raise PriceMismatch
 
 
-def check_move(booking: Booking, session: Session, *, now: datetime) -> None:
-    """Raises what moving `booking` to `session` would raise now, looking without locks."""
+def check_move(booking: Booking, session: Session, *, now: datetime) -> list[Session]:
+    """The sessions that `booking` would cover from `session` on. Raises what moving it would raise; takes no locks."""
     check_movable(booking, session, now=now)
     wanted = list(sessions_by_id(covered_ids(session, now=now)))
-    check_bookable(session, wanted, child=booking.child, now=now, moving=booking)
+    try:
+        check_bookable(session, wanted, child=booking.child, now=now, moving=booking)
+    except SessionFull as full:
+        full.details += nearest_start(session, child=booking.child, now=now, moving=booking)
+        raise
+    return wanted
 
 
 def remove_child(*, child: Child, now: datetime) -> None:

@@ -96,7 +96,10 @@ def test_a_full_session_is_refused_and_the_old_seat_is_kept(api, sessions):
     booking = BookingFactory(session=sessions[0], status="confirmed")
     answer = move(api, booking, sessions[1])
     assert answer.code == (409, "SESSION_FULL")
-    assert [row["sessionId"] for row in answer.error["details"]] == [str(sessions[1].pk)]
+    assert answer.error["details"][0]["sessionId"] == str(sessions[1].pk)
+    # Its neighbours are as near; where the booking is now is no place to go.
+    assert answer.error["details"][1]["nearestSessionId"] == str(sessions[2].pk)
+    assert len(answer.error["details"]) == 2
     assert (held(booking), enrolled(*sessions[:2])) == ({sessions[0].pk}, [1, 1])
     booking.refresh_from_db()
     assert booking.session == sessions[0]
