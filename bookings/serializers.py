@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bookings.models import Booking, Review
+from bookings.overlaps import WarningCode
 from core.models import Currency
 from core.serializers import ModelSerializer, Serializer
 from marketplace.serializers import SessionSerializer
@@ -93,3 +94,27 @@ class BookingSerializer(ModelSerializer):
         rank = {"paid": 3, "refunded": 2, "pending": 1, "created": 1}
         payments = sorted(booking.payments.all(), key=lambda each: (rank.get(each.status, 0), each.id))
         return BookedPaymentSerializer(payments[-1]).data if payments else None
+
+
+class WarningSerializer(Serializer):
+    """Something that stands against nothing, but that a parent should know of."""
+
+    code = serializers.ChoiceField(WarningCode.choices)
+    message = serializers.CharField()
+    session_id = serializers.UUIDField(help_text="The session that is booked, or would be")
+    other_session_id = serializers.UUIDField(help_text="The one at the same time")
+    booking_id = serializers.UUIDField(help_text="Whose seat is in that one")
+    child_id = serializers.UUIDField(help_text="Who sits there")
+
+
+class BookingWithWarningsSerializer(BookingSerializer):
+    """A booking that was just made or moved. Expects `warnings` in the context."""
+
+    warnings = serializers.SerializerMethodField()
+
+    class Meta(BookingSerializer.Meta):
+        fields = [*BookingSerializer.Meta.fields, "warnings"]
+
+    @extend_schema_field(WarningSerializer(many=True))
+    def get_warnings(self, booking: Booking) -> Any:
+        return WarningSerializer(self.context["warnings"], many=True).data

@@ -14,11 +14,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from bookings import services
+from bookings import overlaps, services
 from bookings.models import Booking, Review
 from bookings.serializers import (
     BookingRequestSerializer,
     BookingSerializer,
+    BookingWithWarningsSerializer,
     RescheduleRequestSerializer,
     ReviewSerializer,
 )
@@ -57,6 +58,12 @@ def find_session(session_id: UUID, *, field: str = "sessionId") -> Session:
     return found
 
 
+def with_warnings(booking: Booking) -> Any:
+    """The answer to a booking that was just made or moved. Expects `Booking.objects.for_display()`."""
+    held = [seat.session for seat in booking.seats.all() if seat.released_at is None]
+    return BookingWithWarningsSerializer(booking, context={"warnings": overlaps.warnings(booking, held)}).data
+
+
 class BookingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Booking]):
     """The caller's bookings, latest first."""
 
@@ -68,7 +75,11 @@ class BookingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
     def get_queryset(self) -> QuerySet[Booking]:
         return Booking.objects.filter(parent=caller(self.request).parent).for_display().order_by("-id")
 
-    @extend_schema(request=BookingRequestSerializer, responses={201: BookingSerializer}, parameters=[IDEMPOTENCY_KEY])
+    @extend_schema(
+        request=BookingRequestSerializer,
+        responses={201: BookingWithWarningsSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     @idempotent()
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         body = BookingRequestSerializer(data=request.data)
@@ -81,7 +92,7 @@ class BookingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         if body.validated_data.get("offering_id", session.offering_id) != session.offering_id:
             raise ValidationFailed("The session does not belong to this offering.", field="offeringId")
         booking = services.book(parent=parent, child=child, session=session, now=timezone.now())
-        return Response(self.get_serializer(self.get_queryset().get(pk=booking.pk)).data, status.HTTP_201_CREATED)
+        return Response(with_warnings(self.get_queryset().get(pk=booking.pk)), status.HTTP_201_CREATED)
 
 
 class RescheduleView(APIView):
@@ -91,7 +102,7 @@ class RescheduleView(APIView):
 
     permission_classes = PARENT_ONLY
 
-    @extend_schema(request=RescheduleRequestSerializer, responses=BookingSerializer)
+    @extend_schema(request=RescheduleRequestSerializer, responses=BookingWithWarningsSerializer)
     def post(self, request: Request, booking_id: UUID) -> Response:
         body = RescheduleRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -100,7 +111,7 @@ class RescheduleView(APIView):
             raise NotFound
         session = find_session(body.validated_data["session_id"])
         services.reschedule(booking_id=booking_id, session=session, now=timezone.now())
-        return Response(BookingSerializer(mine.for_display().get(pk=booking_id)).data)
+        return Response(with_warnings(mine.for_display().get(pk=booking_id)))
 
 
 class ChildViewSet(BaseChildViewSet):

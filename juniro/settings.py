@@ -391,6 +391,7 @@ SPECTACULAR_SETTINGS = {
         "ReportStatus": "bookings.models.ReportStatus",
         "ReviewStatus": "bookings.models.ReviewStatus",
         "SessionStatus": "marketplace.models.SessionStatus",
+        "BookingStatus": "bookings.models.BookingStatus",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "core.schema.finish"],
 }

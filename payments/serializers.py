@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from bookings.serializers import WarningSerializer
 from core.models import Currency
 from core.serializers import ModelSerializer, Serializer
 from payments.models import Payment, ProcessorName
@@ -61,6 +62,8 @@ class QuoteSerializer(Serializer):
     difference_cents = serializers.IntegerField()
     currency = serializers.ChoiceField(Currency.choices)
     refund_until = serializers.DateTimeField(help_text="Cancelling until then gives everything back")
+    details = serializers.ListField(child=serializers.DictField(), help_text="As in the action's own error")
+    warnings = WarningSerializer(many=True)
 
 
 class ReceivedSerializer(Serializer):

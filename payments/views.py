@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from bookings import overlaps
 from bookings import services as bookings
 from bookings.models import Booking
 from bookings.serializers import BookingSerializer
@@ -126,6 +127,8 @@ class QuoteView(APIView):
             "difference_cents": 0,
             "currency": booking.currency,
             "refund_until": booking.refundable_until,
+            "details": [],
+            "warnings": [],
         }
         try:
             if action == "cancel":
@@ -136,7 +139,7 @@ class QuoteView(APIView):
         except Error as error:
             if error.status != status.HTTP_409_CONFLICT:
                 raise
-            quote |= {"allowed": False, "code": error.code, "message": error.message}
+            quote |= {"allowed": False, "code": error.code, "message": error.message, "details": error.details}
         return Response(QuoteSerializer(quote).data)
 
     def quote_reschedule(self, booking: Booking, text: str | None, quote: dict[str, Any], *, now: datetime) -> None:
@@ -145,4 +148,4 @@ class QuoteView(APIView):
         except ValueError:
             raise query.invalid("session_id", "Must be the id of the session to move to.") from None
         quote["difference_cents"] = session.offering.price_cents - booking.amount_cents
-        bookings.check_move(booking, session, now=now)
+        quote["warnings"] = overlaps.warnings(booking, bookings.check_move(booking, session, now=now))

@@ -114,6 +114,7 @@ def test_the_answer_has_exactly_the_contracts_shape(api):
             "payment": None,
             "cancellationReason": "",
             "createdAt": iso(booking.created_at),
+            "warnings": [],
         },
     }
 
