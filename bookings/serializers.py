@@ -96,8 +96,8 @@ class BookingSerializer(ModelSerializer):
         return BookedPaymentSerializer(payments[-1]).data if payments else None
 
 
-class WarningSerializer(Serializer):
-    """Something that stands against nothing, but that a parent should know of."""
+class OverlapSerializer(Serializer):
+    """A warning: another seat of the family at the same time."""
 
     code = serializers.ChoiceField(WarningCode.choices)
     message = serializers.CharField()
@@ -115,6 +115,6 @@ class BookingWithWarningsSerializer(BookingSerializer):
     class Meta(BookingSerializer.Meta):
         fields = [*BookingSerializer.Meta.fields, "warnings"]
 
-    @extend_schema_field(WarningSerializer(many=True))
+    @extend_schema_field(OverlapSerializer(many=True))
     def get_warnings(self, booking: Booking) -> Any:
-        return WarningSerializer(self.context["warnings"], many=True).data
+        return OverlapSerializer(self.context["warnings"], many=True).data

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from bookings.serializers import WarningSerializer
+from bookings.serializers import OverlapSerializer
 from core.models import Currency
 from core.serializers import ModelSerializer, Serializer
 from payments.models import Payment, ProcessorName
@@ -63,7 +63,7 @@ class QuoteSerializer(Serializer):
     currency = serializers.ChoiceField(Currency.choices)
     refund_until = serializers.DateTimeField(help_text="Cancelling until then gives everything back")
     details = serializers.ListField(child=serializers.DictField(), help_text="As in the action's own error")
-    warnings = WarningSerializer(many=True)
+    warnings = OverlapSerializer(many=True)
 
 
 class ReceivedSerializer(Serializer):
