@@ -431,6 +431,7 @@ UNFOLD = {
             "Catalogue": {
                 "marketplace.Category": {"icon": "category"},
                 "marketplace.Activity": {"icon": "sports_soccer"},
+                "marketplace.ActivityImage": {"icon": "image"},
                 "marketplace.Offering": {"icon": "sell"},
                 "marketplace.Session": {"icon": "event"},
                 "marketplace.ParentInterest": {"icon": "favorite"},

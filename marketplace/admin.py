@@ -22,7 +22,7 @@ from core.admin import (
     list_url,
     money,
 )
-from marketplace.models import Activity, Category, Offering, ParentInterest, Session
+from marketplace.models import Activity, ActivityImage, Category, Offering, ParentInterest, Session
 
 
 class CategoryForm(forms.ModelForm):
@@ -88,6 +88,16 @@ class ActivityAdmin(NoAdd, NoDelete, Admin):
             Sessions=list_url("marketplace.Session", activity__id__exact=row.pk),
             Bookings=list_url("bookings.Booking", session__activity__id__exact=row.pk),
         )
+
+
+@admin.register(ActivityImage)
+class ActivityImageAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", "activity", "position", "alt", "state", "width", "height", "created_at"]
+    list_filter = ["status", ("activity", AutocompleteSelectFilter)]
+    list_select_related = ["activity"]
+    search_fields = ["activity__title", "activity__provider__business_name"]
+    search_ids = ["id", "activity_id"]
+    state = label("status", {"pending": "warning", "ready": "success"})
 
 
 @admin.register(Offering)

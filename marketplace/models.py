@@ -91,6 +91,37 @@ class Activity(Lifecycle, Model):
         return (self.age_min is None or age >= self.age_min) and (self.age_max is None or age <= self.age_max)
 
 
+class ImageStatus(models.TextChoices):
+    PENDING = "pending"
+    READY = "ready"
+
+
+class ActivityImage(Lifecycle, Model):
+    """A picture of an activity: announced, uploaded, then checked and made ready. Its file is named for its id.
+
+    The first by `position` is the activity's `image_url`.
+    """
+
+    Status = ImageStatus
+
+    TRANSITIONS = {Status.PENDING: {Status.READY}}
+
+    activity = models.ForeignKey(Activity, models.CASCADE, related_name="images")
+    content_type = models.CharField(max_length=50, help_text="Of what is uploaded; what is shown is always a JPEG")
+    alt = models.CharField(max_length=300, blank=True, default="", db_default="")
+    position = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Order among its siblings")
+    status = status_field(Status, Status.PENDING)
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        constraints = [one_of("status", ImageStatus.values, "activityimage_status_allowed")]
+        indexes = [models.Index(fields=["created_at"], condition=Q(status="pending"), name="activityimage_pending")]
+
+    def __str__(self) -> str:
+        return f"image of {self.activity_id}"
+
+
 class OfferingType(models.TextChoices):
     SINGLE_SESSION = "single_session"
     MULTI_SESSION = "multi_session"
@@ -157,7 +188,6 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def with_free_seat(self) -> "SessionQuerySet":
         return self.filter(enrolled__lt=F("capacity"))
-
 
     def on_days(self, first: date | None, last: date | None) -> "SessionQuerySet":
         """Those that begin on these days of their location's calendar, both included; None is no limit."""

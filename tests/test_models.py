@@ -17,7 +17,7 @@ from django.db import IntegrityError, connections, models, transaction
 from bookings.models import CalendarFeed, RatingStale, Review, ReviewReport, RosterView
 from core.models import IdempotencyKey
 from geography.models import Locality
-from marketplace.models import Category, ParentInterest
+from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Notification, NotificationPreference
 from payments.models import Reconciliation, Refund, WebhookEvent
@@ -121,6 +121,9 @@ def world(now) -> SimpleNamespace:
     ParentInterest.objects.create(
         parent=parent, category=booking.session.activity.category, child=ChildFactory(parent=parent)
     )
+    ActivityImage.objects.create(
+        activity=booking.session.activity, content_type="image/png", position=1, width=2, height=1
+    )
     review = Review.objects.create(booking=booking, parent=parent, rating=5)
     ReviewReport.objects.create(review=review, reporter=staff.user, reason="Rude")
     RatingStale.objects.create(activity=booking.session.activity)
@@ -166,6 +169,7 @@ ALLOWED_VALUES = {
     "provideruser_role_allowed": "providers_provideruser.role",
     "invitation_role_allowed": "providers_invitation.role",
     "activity_status_allowed": "marketplace_activity.status",
+    "activityimage_status_allowed": "marketplace_activityimage.status",
     "offering_type_allowed": "marketplace_offering.type",
     "offering_status_allowed": "marketplace_offering.status",
     "offering_currency_allowed": "marketplace_offering.currency",
@@ -526,8 +530,10 @@ def provider_with_sessions() -> tuple[str, dict[str, int]]:
 
 
 def activity() -> tuple[str, dict[str, int]]:
-    SessionFactory()
-    return "marketplace_activity", {"marketplace_offering": 0, "marketplace_session": 0, "providers_location": 1}
+    session = SessionFactory()
+    ActivityImage.objects.create(activity=session.activity, content_type="image/png")
+    gone = ["marketplace_offering", "marketplace_session", "marketplace_activityimage"]
+    return "marketplace_activity", dict.fromkeys(gone, 0) | {"providers_location": 1}
 
 
 def offering() -> tuple[str, dict[str, int]]:

@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from bookings.models import CalendarFeed, Review, ReviewReport, RosterView, Seat
 from core.models import IdempotencyKey
 from geography.models import City, Country, Locality
-from marketplace.models import Category, ParentInterest
+from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Notification, NotificationPreference
 from payments.models import Reconciliation, Refund, WebhookEvent
@@ -102,6 +102,9 @@ ROWS: dict[str, Callable[[int], Any]] = {
     "geography.Country": country,
     "geography.Locality": lambda n: Locality.objects.create(city=city(n), name=f"Quarter {n}", slug=f"quarter-{n}"),
     "marketplace.Activity": lambda n: make.ActivityFactory(category__name=f"Category {n}"),
+    "marketplace.ActivityImage": lambda n: ActivityImage.objects.create(
+        activity=make.ActivityFactory(), content_type="image/png", alt="Children in a pool"
+    ),
     "marketplace.Category": lambda n: Category.objects.create(
         name=f"Leaf {n}", slug=f"leaf-{n}", parent=make.CategoryFactory(name=f"Branch {n}")
     ),
