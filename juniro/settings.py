@@ -420,6 +420,7 @@ UNFOLD = {
                 "messaging.MessageReport": {"icon": "flag"},
                 "notifications.Notification": {"icon": "notifications"},
                 "notifications.NotificationPreference": {"icon": "notifications_off"},
+                "notifications.Bounce": {"icon": "unsubscribe"},
                 "users.AccountTombstone": {"icon": "person_off"},
             },
             "Providers": {

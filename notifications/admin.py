@@ -6,7 +6,7 @@ from django.contrib import admin
 from unfold.decorators import display
 
 from core.admin import ReadOnlyAdmin, code, label, link
-from notifications.models import Notification, NotificationPreference
+from notifications.models import Bounce, Notification, NotificationPreference
 
 
 @admin.register(Notification)
@@ -39,4 +39,19 @@ class NotificationPreferenceAdmin(ReadOnlyAdmin):
 
     @display(description="User", ordering="user_id")
     def user_link(self, row: NotificationPreference) -> Any:
+        return link("users.User", row.user_id)
+
+
+@admin.register(Bounce)
+class BounceAdmin(ReadOnlyAdmin):
+    list_display = ["short_id", "user_link", "why", "happened_at"]
+    list_filter = ["reason"]
+    search_fields = ["=email_sha256"]
+    search_ids = ["id", "user_id"]
+    search_email = "user__email"
+    exclude = ["email_sha256"]
+    why = label("reason", {"hard_bounce": "warning", "complaint": "danger"})
+
+    @display(description="User", ordering="user_id")
+    def user_link(self, row: Bounce) -> Any:
         return link("users.User", row.user_id)

@@ -19,7 +19,7 @@ from core.models import IdempotencyKey
 from geography.models import Locality
 from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
-from notifications.models import Notification, NotificationPreference
+from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Reconciliation, Refund, WebhookEvent
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
@@ -116,7 +116,8 @@ def world(now) -> SimpleNamespace:
     AccountTombstone.bury("gone", now=now)
     ConsentFactory(user=parent.user)
     Notification.objects.create(user=parent.user, kind="booking_confirmed", dedupe_key="one")
-    NotificationPreference.objects.create(user=parent.user, kind="booking_confirmed")
+    NotificationPreference.objects.create(user=parent.user, kind="session_reminder")
+    Bounce.objects.create(user=parent.user, email_sha256="a", reason="complaint", happened_at=now)
     Invitation.objects.create(provider_account=provider, email="new@example.com", token_sha256="a", expires_at=now)
     ParentInterest.objects.create(
         parent=parent, category=booking.session.activity.category, child=ChildFactory(parent=parent)
@@ -164,6 +165,8 @@ ALLOWED_VALUES = {
     "consent_kind_allowed": "users_consent.kind",
     "notification_status_allowed": "notifications_notification.status",
     "notification_kind_allowed": "notifications_notification.kind",
+    "notificationpreference_kind_optional": "notifications_notificationpreference.kind",
+    "bounce_reason_allowed": "notifications_bounce.reason",
     "provideraccount_type_allowed": "providers_provideraccount.type",
     "provideraccount_status_allowed": "providers_provideraccount.status",
     "provideruser_role_allowed": "providers_provideruser.role",
@@ -317,6 +320,7 @@ UNIQUE = [
     ("users_accounttombstone", "auth_id_sha256", {}),
     ("notifications_notification", "dedupe_key", {"kind": "'refund_sent'"}),
     ("notifications_notificationpreference", "user_id, kind", {"email": "false"}),
+    ("notifications_bounce", "user_id, email_sha256", {"reason": "'hard_bounce'"}),
     ("providers_provideraccount", "slug", {"business_name": NEW}),
     ("providers_provideruser", "provider_account_id, user_id", {"role": "'staff'"}),
     ("providers_invitation", "token_sha256", {"email": NEW}),
@@ -372,7 +376,8 @@ def test_what_is_unique_cannot_be_there_twice(world, table, key, changes):
         ("payments_payment", {"status": "'failed'", "idempotency_key": "NULL"}),
         ("payments_refund", {"processor_refund_id": "NULL"}),
         ("payments_webhookevent", {"processor": "'razorpay'"}),
-        ("notifications_notificationpreference", {"kind": "'other'"}),
+        ("notifications_notificationpreference", {"kind": "'review_prompt'"}),
+        ("notifications_bounce", {"email_sha256": NEW}),
         ("bookings_seat", {"released_at": "now()"}),
         ("providers_location", {"is_default": "false"}),
     ],
@@ -493,7 +498,7 @@ def user() -> tuple[str, dict[str, int]]:
     Notification.objects.create(user=user, kind="refund_sent", dedupe_key="one")
     NotificationPreference.objects.create(user=user, kind="refund_sent")
     gone = ["users_parent", "users_child", "users_consent", "providers_provideruser"]
-    gone += ["notifications_notification", "notifications_notificationpreference"]
+    gone += ["notifications_notification", "notifications_notificationpreference", "notifications_bounce"]
     return f"users_user WHERE id = '{user.pk}'", dict.fromkeys(gone, 0)
 
 

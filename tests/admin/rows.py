@@ -14,7 +14,7 @@ from core.models import IdempotencyKey
 from geography.models import City, Country, Locality
 from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
-from notifications.models import Notification, NotificationPreference
+from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Reconciliation, Refund, WebhookEvent
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
@@ -122,7 +122,10 @@ ROWS: dict[str, Callable[[int], Any]] = {
         user=make.UserFactory(), kind="booking_confirmed", subject_id=uuid.uuid4(), dedupe_key=f"told-{n}"
     ),
     "notifications.NotificationPreference": lambda n: NotificationPreference.objects.create(
-        user=make.UserFactory(), kind="booking_confirmed"
+        user=make.UserFactory(), kind="session_reminder"
+    ),
+    "notifications.Bounce": lambda n: Bounce.objects.create(
+        user=make.UserFactory(), email_sha256=f"{n:064}", reason="hard_bounce", happened_at=make.in_days(-1)
     ),
     "payments.Payment": lambda n: make.PaymentFactory(),
     "payments.Reconciliation": lambda n: Reconciliation.objects.get_or_create(
