@@ -496,7 +496,8 @@ def user() -> tuple[str, dict[str, int]]:
     user = ConsentFactory(user=ChildFactory().parent.user).user
     ProviderUserFactory(user=user)
     Notification.objects.create(user=user, kind="refund_sent", dedupe_key="one")
-    NotificationPreference.objects.create(user=user, kind="refund_sent")
+    NotificationPreference.objects.create(user=user, kind="session_reminder")
+    Bounce.objects.create(user=user, email_sha256="a", reason="hard_bounce", happened_at="2026-03-01T00:00Z")
     gone = ["users_parent", "users_child", "users_consent", "providers_provideruser"]
     gone += ["notifications_notification", "notifications_notificationpreference", "notifications_bounce"]
     return f"users_user WHERE id = '{user.pk}'", dict.fromkeys(gone, 0)
