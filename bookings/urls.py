@@ -1,5 +1,6 @@
 from django.urls import path
 
+from bookings.change_views import ProviderSessionView
 from bookings.review_views import MyReviewList, ReviewChangeView, ReviewCreateView, ReviewReportView
 from bookings.views import BookingViewSet, ChildViewSet, RescheduleView, ReviewList
 
@@ -9,6 +10,7 @@ urlpatterns = [
     path("reviews/<uuid:review_id>/report", ReviewReportView.as_view()),
     path("me/reviews", MyReviewList.as_view()),
     path("activities/<uuid:activity_id>/reviews", ReviewList.as_view()),
+    path("provider/sessions/<uuid:session_id>", ProviderSessionView.as_view()),
     path("me/children", ChildViewSet.as_view({"get": "list", "post": "create"})),
     path("me/children/<uuid:pk>", ChildViewSet.as_view({"patch": "partial_update", "delete": "destroy"})),
     path("me/bookings", BookingViewSet.as_view({"get": "list", "post": "create"})),

@@ -171,10 +171,10 @@ class SkippedDaySerializer(Serializer):
     reason = serializers.CharField()
 
 
-class WarningSerializer(Serializer):
+class ScheduleWarningSerializer(Serializer):
     """Something to look at that stops nothing: sessions that overlap there, a day to skip that is none of its days."""
 
-    kind = serializers.ChoiceField(["overlap", "skip_date"])
+    code = serializers.ChoiceField(["PLACE_OVERLAP", "SKIP_DATE_UNUSED"])
     message = serializers.CharField()
     starts_at = serializers.DateTimeField(required=False)
     session_ids = serializers.ListField(child=serializers.UUIDField(), required=False, help_text="The first few")
@@ -187,7 +187,7 @@ class PreviewSerializer(Serializer):
     timezone = serializers.CharField()
     sessions = PlannedSessionSerializer(many=True)
     skipped = SkippedDaySerializer(many=True)
-    warnings = WarningSerializer(many=True)
+    warnings = ScheduleWarningSerializer(many=True)
 
 
 class CreatedSessionsSerializer(Serializer):
@@ -197,4 +197,4 @@ class CreatedSessionsSerializer(Serializer):
     series_id = serializers.UUIDField(allow_null=True)
     sessions = ProviderSessionSerializer(many=True)
     skipped = SkippedDaySerializer(many=True)
-    warnings = WarningSerializer(many=True)
+    warnings = ScheduleWarningSerializer(many=True)

@@ -9,7 +9,6 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -26,9 +25,7 @@ from marketplace.schedule_serializers import (
     SessionsRequestSerializer,
 )
 from marketplace.views import parameter
-from providers.permissions import StaffMay
-from regions.permissions import HomeRegion
-from users.permissions import IsProvider
+from providers.permissions import STAFF_ONLY, own_account
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="1 to 255 printable ASCII characters; optional"
@@ -38,14 +35,14 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 class ScheduleViewSet(mixins.ListModelMixin, GenericViewSet[Session]):
     """An activity's sessions, past and cancelled ones included, soonest first; and new ones."""
 
-    permission_classes = (IsAuthenticated, HomeRegion, IsProvider, StaffMay)
+    permission_classes = STAFF_ONLY
     staff_actions: ClassVar[dict[str, str]] = {"GET": "view", "HEAD": "view", "OPTIONS": "view", "POST": "create"}
     serializer_class = ProviderSessionSerializer
     errors = {"create": (InvalidState, IdempotencyKeyRequired, IdempotencyKeyReused, IdempotencyInProgress)}
     queryset = Session.objects.none()
 
     def get_activity(self) -> Activity:
-        mine = Activity.objects.filter(provider=self.request.membership.provider_account_id)  # type: ignore[attr-defined]
+        mine = Activity.objects.filter(provider=own_account(self.request))
         found = mine.filter(pk=self.kwargs["activity_id"]).first()
         if found is None:
             raise NotFound

@@ -63,7 +63,7 @@ def plan(*, activity: Activity, wanted: Wanted, now: datetime, lock: bool = Fals
         raise InvalidState("This offering is no longer sold.")
     zone, country = ZoneInfo(location.city.timezone), location.city.country.code
     timetable = wanted.timing.timetable(zone=zone, country=country, now=now)
-    others = [{"kind": "skip_date", "message": each} for each in timetable.warnings]
+    others = [{"code": "SKIP_DATE_UNUSED", "message": each} for each in timetable.warnings]
     return Plan(
         offering=offering,
         location=location,
@@ -107,7 +107,7 @@ def overlap_warnings(slots: Sequence[Slot], *, location: Location, ignore: Itera
     ]
     return [
         {
-            "kind": "overlap",
+            "code": "PLACE_OVERLAP",
             "message": f"Overlaps {len(others)} other session{'s' * (len(others) > 1)} at {location.name}.",
             "starts_at": each.starts_at,
             "session_ids": [other.session_id for other in others if other.session_id][:NAMED],

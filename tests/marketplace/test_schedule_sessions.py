@@ -40,6 +40,7 @@ class School:
         self.offering = OfferingFactory(activity=self.activity)
         self.path = f"/v1/provider/activities/{self.activity.pk}/sessions"
         self.client = api.as_user(member.user)
+        self.monday = next_monday()
 
     def body(self, **changes):
         """A body for POST; a change to None leaves the field out."""
@@ -52,7 +53,7 @@ class School:
     def weekly(self, more=None, **changes):
         """Mondays and Wednesdays at half past four, four times, from the first Monday that is a week away."""
         recurrence = {
-            "startDate": str(next_monday()),
+            "startDate": str(self.monday),
             "startTime": "16:30",
             "durationMinutes": 45,
             "weekdays": ["mon", "wed"],
@@ -156,7 +157,7 @@ def test_every_type_of_offering_has_sessions_and_a_camp_spans_days(school, type_
 
 
 def test_a_recurrence_is_one_series_on_the_wall_clock_of_its_place(school):
-    monday = next_monday()
+    monday = school.monday
     answer = school.post(school.weekly())
     assert (answer.status, answer.data["count"]) == (201, 4)
     shown = [f"{local(each):%Y-%m-%d %H:%M}" for each in answer.data["sessions"]]
@@ -177,7 +178,7 @@ def test_india_plans_on_its_own_clock(api, india):
     answer = school.post(school.weekly(startTime="06:15", count=1, weekdays=["mon"]))
     assert answer.status == 201
     assert answer.data["sessions"][0]["timezone"] == "Asia/Kolkata"
-    assert answer.data["sessions"][0]["startsAt"] == f"{next_monday()}T00:45:00Z"
+    assert answer.data["sessions"][0]["startsAt"] == f"{school.monday}T00:45:00Z"
 
 
 def test_two_requests_make_two_series(school):
@@ -238,25 +239,25 @@ def test_a_preview_tells_everything_and_writes_nothing(february, school):
         "skipped": [],
         "warnings": [
             {
-                "kind": "overlap",
+                "code": "PLACE_OVERLAP",
                 "message": "Overlaps 1 other session at Main pool.",
                 "startsAt": "2026-03-01T08:30:00Z",
                 "sessionIds": [str(taken.pk)],
             },
-            {"kind": "skip_date", "message": "2026-03-15 was to be skipped, but is no day of this timetable."},
-            {"kind": "skip_date", "message": "2026-03-16 was to be skipped, but is no day of this timetable."},
+            {"code": "SKIP_DATE_UNUSED", "message": "2026-03-15 was to be skipped, but is no day of this timetable."},
+            {"code": "SKIP_DATE_UNUSED", "message": "2026-03-16 was to be skipped, but is no day of this timetable."},
         ],
     }
     assert list(Session.objects.all()) == [taken]
 
 
 def test_what_was_previewed_is_what_comes(school):
-    body = school.weekly(count=20, skipHolidays=True, skipDates=[str(next_monday())])
+    body = school.weekly(count=20, skipHolidays=True, skipDates=[str(school.monday)])
     preview = school.post({**body, "preview": True}).data
     created = school.post(body).data
     for name in ("count", "skipped", "warnings"):
         assert preview[name] == created[name]
-    assert preview["skipped"][0] == {"date": str(next_monday()), "reason": "Skipped as asked."}
+    assert preview["skipped"][0] == {"date": str(school.monday), "reason": "Skipped as asked."}
     assert [each["startsAt"] for each in preview["sessions"]] == [each["startsAt"] for each in created["sessions"]]
     assert Session.objects.count() == 20
 
@@ -275,7 +276,7 @@ def test_overlaps_at_the_same_place_are_told_and_stop_nothing(school):
     school.post(school.single(startsAt=text(starts_at)))
     answer = school.post(school.single(startsAt=text(starts_at + timedelta(minutes=44))))
     assert answer.status == 201
-    assert [each["kind"] for each in answer.data["warnings"]] == ["overlap"]
+    assert [each["code"] for each in answer.data["warnings"]] == ["PLACE_OVERLAP"]
     elsewhere = LocationFactory(provider=school.activity.provider)
     for harmless in (
         {"startsAt": text(starts_at), "locationId": str(elsewhere.pk)},

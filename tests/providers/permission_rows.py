@@ -60,6 +60,14 @@ def at(address: str, body: Any = None) -> Callable[[World], tuple[str, Any]]:
     return lambda world: (f"/v1/{address}", body)
 
 
+def session(body: Any = None) -> Callable[[World], tuple[str, Any]]:
+    """A request to a session that nobody has booked."""
+    return lambda world: (
+        f"/v1/provider/sessions/{make.SessionFactory(offering=world.activity().offerings.get()).pk}",
+        body,
+    )
+
+
 def new_session(world: World) -> tuple[str, Any]:
     activity = world.activity()
     body = {
@@ -117,4 +125,7 @@ ROWS: dict[str, Row] = {
         "view", lambda world: (f"/v1/provider/activities/{world.activity().pk}/sessions", None)
     ),
     "POST provider/activities/<uuid:activity_id>/sessions": Row("create", new_session, 201),
+    "GET provider/sessions/<uuid:session_id>": Row("view", session()),
+    "PATCH provider/sessions/<uuid:session_id>": Row("edit", session({"capacity": 12})),
+    "DELETE provider/sessions/<uuid:session_id>": Row("delete", session()),
 }
