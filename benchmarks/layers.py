@@ -27,7 +27,7 @@ def report() -> list[list[str]]:
         "Django, its middleware, a DRF view (/health)": ("/health", ()),
         "reading filters, building SQL, envelope, ETag": (target, (without_sql, without_limit)),
         "sending the statement, taking the rows": (target, (without_limit,)),
-        "rate limit in Redis": (target, ()),
+        "rate limit": (target, ()),
     }
     lines, before = [], 0.0
     for name, (path, patches) in steps.items():

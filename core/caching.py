@@ -3,7 +3,6 @@
 import hashlib
 
 from django.http import HttpResponse, HttpResponseNotModified
-from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags, quote_etag
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,5 +21,4 @@ def with_etag(request: Request, response: Response, *, max_age: int) -> HttpResp
         answer = HttpResponseNotModified()
     answer["ETag"] = etag
     answer["Cache-Control"] = f"public, max-age={max_age}, stale-while-revalidate={max_age * 5}"
-    patch_vary_headers(answer, ["Origin"])
     return answer

@@ -31,6 +31,8 @@ def camelize_key(key: str) -> str:
 
 
 def snake_key(key: str) -> str:
+    if key.islower():
+        return key
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match.group(1).lower(), key)
 
 

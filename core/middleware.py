@@ -5,6 +5,9 @@ import time
 from collections.abc import Callable
 
 import structlog
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from uuid_utils.compat import uuid7
@@ -53,3 +56,24 @@ def refuse(request: HttpRequest) -> errors.Error | None:
         except DisallowedHost:
             return errors.MalformedRequest("This host is not served here.")
     return None
+
+
+class ForAdmin:
+    """Leaves out a middleware where nobody is in the admin: the API knows tokens, and no cookie."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith("/admin/"):
+            return super().__call__(request)  # type: ignore[misc]
+        return self.get_response(request)  # type: ignore[attr-defined]
+
+
+class AdminSession(ForAdmin, SessionMiddleware):
+    pass
+
+
+class AdminAuthentication(ForAdmin, AuthenticationMiddleware):
+    pass
+
+
+class AdminMessages(ForAdmin, MessageMiddleware):
+    pass

@@ -1,7 +1,7 @@
 """Query strings: known parameters only, and small typed readers that say what is wrong."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from uuid import UUID
 
@@ -76,16 +76,18 @@ def boolean(given: Mapping[str, str], name: str) -> bool | None:
     return text == "true"
 
 
-def one_of(given: Mapping[str, str], name: str, choices: Iterable[str]) -> str | None:
-    text, choices = given.get(name), list(choices)
+def one_of(given: Mapping[str, str], name: str, choices: Collection[str]) -> str | None:
+    text = given.get(name)
     if text is not None and text not in choices:
         raise invalid(name, f"Must be one of {', '.join(choices)}.")
     return text
 
 
-def some_of(given: Mapping[str, str], name: str, choices: Iterable[str]) -> tuple[str, ...]:
+def some_of(given: Mapping[str, str], name: str, choices: Collection[str]) -> tuple[str, ...]:
     """A comma-separated list of `choices`, each once, in their own order."""
-    wanted, choices = set(filter(None, given.get(name, "").split(","))), list(choices)
+    if name not in given:
+        return ()
+    wanted = set(filter(None, given[name].split(",")))
     if wanted - set(choices):
         raise invalid(name, f"Must be some of {', '.join(choices)}, separated by commas.")
     return tuple(choice for choice in choices if choice in wanted)

@@ -1,6 +1,10 @@
-"""Rate limits: GCRA in one atomic Redis script, so that parallel requests cannot slip past."""
+"""Rate limits by GCRA: in one atomic Redis script for all servers, or in the memory of each process for public reads.
+
+GCRA keeps the theoretical arrival time of a caller's next request; one may come up to `burst` intervals before it.
+"""
 
 import hashlib
+import threading
 import time
 from typing import Any
 
@@ -14,7 +18,8 @@ from rest_framework.throttling import BaseThrottle
 
 log = structlog.get_logger("juniro.throttling")
 
-# The theoretical arrival time of the next request is kept; a request may come up to `burst` intervals before it.
+# How many callers a process remembers at most.
+MAX_CALLERS = 10_000
 GCRA = """
 local now, interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local expected = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
@@ -53,6 +58,56 @@ class RateLimit(BaseThrottle):
 
     def wait(self) -> float:
         return max(1.0, self.wait_seconds)
+
+
+class PublicReadLimit(BaseThrottle):
+    """The same for reads that look at no sign-in, by address, each process for itself.
+
+    They are the many, and must go on without Redis. A caller whose requests reach several processes has the limit in
+    each of them.
+    """
+
+    wait_seconds: float = 0
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        self.wait_seconds = take_turn(client_address(request), settings.RATE_LIMITS["read"])
+        return self.wait_seconds <= 0
+
+    def wait(self) -> float:
+        return max(1.0, self.wait_seconds)
+
+
+_expected: dict[int, float] = {}
+_lock = threading.Lock()
+
+
+def take_turn(caller: str, limit: int) -> float:
+    """Seconds that `caller` must wait for one more of `limit` requests a minute; 0 if this one may pass."""
+    # Hashed, with a key that each process makes anew, so that no address is kept.
+    key, interval, now = hash(caller), 60 / limit, time.monotonic()
+    with _lock:
+        expected = max(_expected.get(key, now), now)
+        wait = expected - (limit - 1) * interval - now
+        if wait > 0:
+            return wait
+        if key not in _expected and len(_expected) >= MAX_CALLERS:
+            make_room(now)
+        _expected[key] = expected + interval
+    return 0.0
+
+
+def make_room(now: float) -> None:
+    """Forgets those whose turn has come anyway; failing that everybody, since letting through beats growing."""
+    for key in [key for key, expected in _expected.items() if expected <= now]:
+        del _expected[key]
+    if len(_expected) >= MAX_CALLERS:
+        _expected.clear()
+
+
+def forget() -> None:
+    """Lets everybody begin anew in this process."""
+    with _lock:
+        _expected.clear()
 
 
 def client_address(request: Request) -> str:

@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.caching import with_etag
+from core.throttling import PublicReadLimit
 
 log = structlog.get_logger("juniro.health")
 
@@ -31,6 +32,7 @@ class PublicView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    throttle_classes = (PublicReadLimit,)
     max_age = 60
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]

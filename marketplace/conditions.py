@@ -10,6 +10,8 @@ from marketplace.filters import MAX_DAYS, PARTS_OF_DAY, WEEKDAYS, Filters
 
 # How many of the rows with the soonest sessions are looked through for those in a circle, before it is cut out.
 MAX_WALK = 5000
+# Of how many slots of the week each is asked for itself: five days of three. More are never far away.
+MAX_BRANCHES = 15
 FIRST_DAY = date(2000, 1, 1)
 EARTH_KM_PER_DEGREE = 111.0
 DISTANCE = "marketplace_distance_km(%(lat)s::float8, %(lng)s::float8, row.latitude, row.longitude)"
@@ -50,12 +52,13 @@ class Conditions:
 
     def soonest(self) -> str:
         """The same for the soonest of them, at least as many as the page needs."""
-        wanted = slots_of_week(self.filters)
         narrowed = self.by_name.keys() & {"text", "category", "place", "provider"}
         if self.filters.lat is not None and not self.filters.city and not narrowed & {"text", "provider"}:
             return self.soonest_around()
-        if 1 < len(wanted) < 16 and not narrowed:
-            return self.soonest_by_slot(wanted)
+        if "calendar" in self.by_name and not narrowed:
+            wanted = slots_of_week(self.filters)
+            if 1 < len(wanted) <= MAX_BRANCHES:
+                return self.soonest_by_slot(wanted)
         return self.matches()
 
     def soonest_around(self) -> str:
@@ -181,16 +184,16 @@ class Conditions:
         """Days, weekdays, parts of the day and free seats, all met by one and the same session."""
         filters = self.filters
         free = "free_" if filters.available else ""
+        if not (filters.from_ or filters.to or filters.weekday or filters.time_of_day):
+            return "row.free_week_mask <> 0" if filters.available else None
         week = slots_of_week(filters)
         in_slot = f" AND {happens_in(week)}" if len(week) == 1 else ""
         if filters.from_ or filters.to:
             # Written out: how much a range of days narrows down decides the plan, which must not outlive the range.
             wanted = ",".join(f"{slot:d}" for slot in slots(filters))
             return f"row.{free}slots && '{{{wanted}}}'::integer[]{in_slot}"
-        if filters.weekday or filters.time_of_day:
-            self.parameters["week_mask"] = mask_of(week)
-            return f"row.{free}week_mask & %(week_mask)s::integer <> 0{in_slot}"
-        return "row.free_week_mask <> 0" if filters.available else None
+        self.parameters["week_mask"] = mask_of(week)
+        return f"row.{free}week_mask & %(week_mask)s::integer <> 0{in_slot}"
 
     def rating(self) -> str | None:
         if self.filters.min_rating is None:

@@ -84,12 +84,13 @@ def as_text(value: Any) -> str:
 
 
 EMPTY: dict[str, Any] = {each.name: each.default for each in fields(Filters)}
+NAMES = (*(each.name.rstrip("_") for each in fields(Filters)), "age")
+TYPES = tuple(Offering.Type.values)
 
 
 def read_filters(request: Request) -> Filters:
     """The query string as `Filters`. Raises `ValidationFailed` for unknown names, bad values and reversed ranges."""
-    names = [each.name.rstrip("_") for each in fields(Filters)]
-    given = query.known_only(request, *names, "age")
+    given = query.known_only(request, *NAMES)
     age = query.whole_number(given, "age", most=MAX_AGE)
     birth_date = query.day(given, "birth_date")
     if birth_date is not None:
@@ -106,7 +107,7 @@ def read_filters(request: Request) -> Filters:
         age_max=query.whole_number(given, "age_max", most=MAX_AGE) if age is None else age,
         price_min=query.whole_number(given, "price_min"),
         price_max=query.whole_number(given, "price_max"),
-        type=query.one_of(given, "type", Offering.Type.values),
+        type=query.one_of(given, "type", TYPES),
         from_=query.day(given, "from"),
         to=query.day(given, "to"),
         weekday=query.some_of(given, "weekday", WEEKDAYS),

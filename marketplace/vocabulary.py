@@ -44,11 +44,19 @@ def forget() -> None:
 
 def categories_below(slug: str) -> list[str]:
     """The slugs of a category and of all below it; just the slug itself if there is no such category."""
-    rows = kept("categories", CATEGORY_SECONDS, lambda: list(Category.objects.values_list("pk", "parent_id", "slug")))
-    wanted = {pk for pk, _, own in rows if own == slug}
-    while grown := {pk for pk, parent, _ in rows if parent in wanted} - wanted:
-        wanted |= grown
-    return sorted(own for pk, _, own in rows if pk in wanted) or [slug]
+    return kept("categories", CATEGORY_SECONDS, load_categories).get(slug) or [slug]
+
+
+def load_categories() -> dict[str, list[str]]:
+    """Each slug with those of its category and of all below."""
+    rows = list(Category.objects.values_list("pk", "parent_id", "slug"))
+    below = {}
+    for top, _, slug in rows:
+        wanted = {top}
+        while grown := {pk for pk, parent, _ in rows if parent in wanted} - wanted:
+            wanted |= grown
+        below[slug] = sorted(own for pk, _, own in rows if pk in wanted)
+    return below
 
 
 def correct(text: str) -> str | None:

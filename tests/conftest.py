@@ -20,6 +20,7 @@ from django.core.cache import caches
 from django.db import connections
 from django.test import Client
 
+from core import throttling
 from marketplace import vocabulary
 from payments.processors import processor
 from tests import tokens
@@ -128,6 +129,7 @@ def _signing_keys():
 def _clean_caches():
     jwks.key_set.cache_clear()
     vocabulary.forget()
+    throttling.forget()
     yield
     processor.cache_clear()
 
