@@ -16,6 +16,10 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "expire holds": {"task": "payments.tasks.expire_holds", "schedule": 15.0},
     "send refunds": {"task": "payments.tasks.send_refunds", "schedule": 30.0},
+    "replay failed events": {"task": "payments.tasks.replay_events", "schedule": 60.0},
+    "fetch events that never came": {"task": "payments.tasks.reconcile_events", "schedule": 60.0},
+    "look up unpaid payments": {"task": "payments.tasks.reconcile_payments", "schedule": 60.0},
+    "look up unconfirmed refunds": {"task": "payments.tasks.reconcile_refunds", "schedule": 900.0},
     "follow sessions and seats in search": {"task": "marketplace.tasks.catch_up", "schedule": 3.0},
     "learn the catalogue's words": {"task": "marketplace.tasks.refresh_words", "schedule": 600.0},
     "check search rows for drift": {"task": "marketplace.tasks.check_drift", "schedule": 3600.0},

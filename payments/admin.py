@@ -1,18 +1,33 @@
 """Money: to look at, never to edit. A payment moves by verified webhook events, a refund by its verbs."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from core.admin import ReadOnlyAdmin, ReadOnlyInline, code, label, link, money, pretty
+from bookings.admin import BookingAdmin
+from bookings.models import Booking
+from core.admin import ReadOnlyAdmin, ReadOnlyInline, code, label, link, money, pretty, verb
+from core.dispatch import after_commit
+from payments import services
 from payments.models import Payment, Reconciliation, Refund, WebhookEvent
+from payments.timeline import timeline
 
 
 def to_review() -> int:
     """How many payments ops must look at (the sidebar's badge)."""
     return Payment.objects.filter(needs_review=True).count()
+
+
+class WithVerbs(ReadOnlyAdmin):
+    """Rows that nobody edits, with verbs for those who may change money."""
+
+    def has_settle_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(f"payments.change_{self.opts.model_name}")
 
 
 class RefundInline(ReadOnlyInline):
@@ -32,7 +47,7 @@ class WebhookEventInline(ReadOnlyInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(WithVerbs):
     list_display = [
         "short_id", "state", "review", "amount", "processor", "processor_payment_id", "booking_link", "paid_at",
         "created_at",
@@ -46,6 +61,17 @@ class PaymentAdmin(ReadOnlyAdmin):
     # Whoever holds a checkout's address can pay it, and some processors show the payer's details there.
     exclude = ["amount_cents", "currency", "checkout_url", "needs_review"]
     inlines = [RefundInline, WebhookEventInline]
+    actions = ["end_review"]
+    actions_detail = ["end_review"]
+    end_review = verb(
+        title="End review",
+        past="Reviewed",
+        when=lambda payment: payment.needs_review,
+        run=lambda payment, *, now, reason: services.end_review(payment.pk, now=now),
+        reason="What was wrong, and how it was settled.",
+        permission="settle",
+        icon="task_alt",
+    )
     state = label(
         "status",
         {"created": "info", "pending": "warning", "paid": "success", "failed": "danger", "refunded": "primary"},
@@ -65,7 +91,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Refund)
-class RefundAdmin(ReadOnlyAdmin):
+class RefundAdmin(WithVerbs):
     list_display = [
         "short_id", "state", "amount", "reason", "payment_link", "processor_refund_id", "attempts", "next_attempt_at",
         "created_at",
@@ -75,6 +101,16 @@ class RefundAdmin(ReadOnlyAdmin):
     search_ids = ["id", "payment_id", "payment__booking_id"]
     readonly_fields = ["amount"]
     exclude = ["amount_cents", "currency"]
+    actions = ["retry"]
+    actions_detail = ["retry"]
+    retry = verb(
+        title="Try again",
+        past="Will be sent again",
+        when=lambda refund: refund.status == Refund.Status.FAILED,
+        run=lambda refund, *, now: services.retry_refund(refund.pk, now=now),
+        permission="settle",
+        icon="refresh",
+    )
     state = label("status", {"pending": "warning", "sent": "info", "succeeded": "success", "failed": "danger"})
 
     @display(description="Amount", ordering="amount_cents")
@@ -86,8 +122,13 @@ class RefundAdmin(ReadOnlyAdmin):
         return link("payments.Payment", row.payment_id)
 
 
+def replay_soon(event: WebhookEvent, *, now: datetime) -> None:
+    """By a worker: what fails there is noted, whereas here it would be rolled back with the page."""
+    after_commit("payments.tasks.replay_event", event.pk)
+
+
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
+class WebhookEventAdmin(WithVerbs):
     list_display = [
         "short_id", "processor", "type", "state", "note", "attempts", "error", "event_id", "payment_link", "created_at",
     ]  # fmt: skip
@@ -95,6 +136,16 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     search_fields = ["event_id__exact", "processor_payment_id__exact", "type"]
     search_ids = ["id", "payment_id"]
     exclude = ["payload", "body_sha256"]
+    actions = ["replay"]
+    actions_detail = ["replay"]
+    replay = verb(
+        title="Work on it again",
+        past="Will be worked on again",
+        when=lambda event: event.status == WebhookEvent.Status.FAILED,
+        run=replay_soon,
+        permission="settle",
+        icon="replay",
+    )
     readonly_fields = ["body", "body_hash"]
     state = label("status", {"processed": "success", "ignored": "info", "failed": "danger"})
 
@@ -114,3 +165,32 @@ class WebhookEventAdmin(ReadOnlyAdmin):
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
     list_display = ["processor", "until", "updated_at"]
+
+
+admin.site.unregister(Booking)
+
+
+@admin.register(Booking)
+class BookingWithMoneyAdmin(BookingAdmin):
+    """Bookings know nothing of payments; here is where both are known."""
+
+    readonly_fields = [*BookingAdmin.readonly_fields, "money_timeline"]
+
+    @display(description="Money timeline (UTC)")
+    def money_timeline(self, row: Booking) -> SafeString:
+        story = timeline(row)
+        lines = (
+            (f"{each.at:%Y-%m-%d %H:%M:%S}", each.text, amount(each.amount_cents, each.currency), each.detail)
+            for each in story.entries
+        )
+        sums = (("Paid", story.paid_cents), ("Refunded", story.refunded_cents), ("Owed", story.refund_pending_cents))
+        cell = '<td class="pr-4 align-top">{}</td>'
+        return format_html(
+            '<p class="mb-2">{}</p><table class="text-sm">{}</table>',
+            format_html_join(" · ", "{} {}", ((name, money(cents, story.currency)) for name, cents in sums)),
+            format_html_join("", f"<tr>{cell * 4}</tr>", lines),
+        )
+
+
+def amount(cents: int | None, currency: str | None) -> SafeString | str:
+    return "" if cents is None or currency is None else money(cents, currency)

@@ -1,23 +1,37 @@
-"""What a verified webhook event does: the table of docs/payments.md, exactly once and in any order.
+"""The inbox: every verified event of a processor is stored and carried out exactly once, in any order.
 
-The event's row, unique by id and by body, is written in the transaction of its effect. Whatever goes wrong rolls both
-back and answers 5xx, so that the processor's own retries are our queue.
+The event's row, unique by id and by body, is written in the transaction of its effect (`payments.effects`). Whatever
+goes wrong rolls both back and answers 5xx; then the row is stored as failed, in a transaction of its own, and the
+processor's next delivery, a sweep or ops take it up again.
 """
 
 import hashlib
-from datetime import datetime
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import F, Q, QuerySet
 
 from bookings import services as bookings
 from bookings.models import Booking
 from core.errors import Error
-from payments.models import Payment, Refund, WebhookEvent
+from core.logging import describe
+from payments import effects
+from payments.models import Payment, WebhookEvent
 from payments.processors import Outcome, Signal
-from payments.services import owe_refund, unrefunded_cents
+from payments.processors import processor as processor_named
 
 log = structlog.get_logger("juniro.payments")
+
+# Razorpay waits five seconds for an answer. The effect gets most of them, the note of a failure the rest.
+SECONDS, SECONDS_TO_NOTE = 4.0, 0.5
+# How often a sweep takes a failed event up again, and how long it leaves it alone in between.
+MAX_ATTEMPTS, PAUSE = 10, timedelta(minutes=5)
 
 
 class Unprocessable(Exception):
@@ -25,34 +39,145 @@ class Unprocessable(Exception):
 
 
 def record(*, processor: str, outcome: Outcome, raw: bytes, now: datetime) -> WebhookEvent | None:
-    """Stores the event and carries out its effect; None for a duplicate."""
-    with transaction.atomic():
-        event = WebhookEvent(
-            processor=processor,
-            event_id=outcome.event_id,
-            body_sha256=hashlib.sha256(raw).hexdigest(),
-            type=outcome.type[:100],
-            payload=outcome.payload,
-        )
-        # Waits here for a twin's transaction, then skips.
-        WebhookEvent.objects.bulk_create([event], ignore_conflicts=True)
-        if not WebhookEvent.objects.filter(pk=event.pk).exists():
-            return None
-        payment = find_payment(processor, outcome) if outcome.is_ours else None
-        if payment is None or outcome.signal is Signal.OTHER:
-            event.status = WebhookEvent.Status.IGNORED
-            event.note = "not ours" if payment is None else "nothing to do"
-        else:
-            booking, sessions = bookings.lock_booking(payment.booking_id)
-            payment = Payment.objects.select_for_update(no_key=True).get(pk=payment.pk)
-            try:
-                event.note = apply(outcome, payment=payment, booking=booking, sessions=sessions, now=now)[:500]
-            except Error as error:
-                raise Unprocessable(f"{outcome.type}: {error.message}") from error
-        event.payment = payment
-        event.save(update_fields=["status", "note", "payment"])
-    log.info("webhook event", processor=processor, type=outcome.type, status=event.status, note=event.note)
+    """Stores an event and carries out its effect; None for one that has had its effect already.
+
+    An event that failed before is taken up again. Raises whatever goes wrong, and then nothing has happened but the
+    note of it.
+    """
+    digest = hashlib.sha256(raw).hexdigest()
+    event = WebhookEvent(
+        processor=processor,
+        event_id=outcome.event_id,
+        body_sha256=digest,
+        type=outcome.type[:100],
+        payload=outcome.payload,
+        processor_payment_id=outcome.processor_payment_id,
+        created_at=now,
+    )
+    try:
+        with transaction.atomic(), within(SECONDS):
+            stored = store(event)
+            if stored is None:
+                return None
+            carry_out(stored, now=now)
+    except Exception as error:
+        note_failure(event, error)
+        raise
+    log_event(stored)
+    return stored
+
+
+def replay(event_id: UUID, *, now: datetime) -> WebhookEvent:
+    """Takes a failed event up again, from its stored payload. One that has had its effect is left as it is.
+
+    Raises `WebhookEvent.DoesNotExist`, and whatever goes wrong.
+    """
+    event = WebhookEvent.objects.get(pk=event_id)
+    try:
+        with transaction.atomic(), within(SECONDS):
+            event = WebhookEvent.objects.select_for_update(of=("self",), no_key=True).get(pk=event_id)
+            if event.status != WebhookEvent.Status.FAILED:
+                return event
+            carry_out(event, now=now)
+    except Exception as error:
+        note_failure(event, error)
+        raise
+    log_event(event)
     return event
+
+
+def to_replay(*, now: datetime) -> QuerySet[WebhookEvent]:
+    """Failed events that a sweep should take up again at `now`."""
+    return WebhookEvent.objects.filter(
+        status=WebhookEvent.Status.FAILED, attempts__lt=MAX_ATTEMPTS, updated_at__lte=now - PAUSE
+    )
+
+
+def store(event: WebhookEvent) -> WebhookEvent | None:
+    """`event` as a row, new or failed before and now locked. None if it has had its effect. Waits for a twin."""
+    WebhookEvent.objects.bulk_create([event], ignore_conflicts=True)
+    if WebhookEvent.objects.filter(pk=event.pk).exists():
+        return event
+    same = Q(event_id=event.event_id) | Q(body_sha256=event.body_sha256)
+    known = WebhookEvent.objects.select_for_update(of=("self",), no_key=True).filter(processor=event.processor)
+    return known.filter(same, status=WebhookEvent.Status.FAILED).first()
+
+
+def carry_out(event: WebhookEvent, *, now: datetime) -> None:
+    """Does what the stored event says, and notes in its row what was done."""
+    outcome = processor_named(event.processor).outcome(event.payload, event.event_id)
+    is_of_money = outcome.is_ours and outcome.signal in effects.OF_MONEY and bool(outcome.processor_payment_id)
+    if is_of_money:
+        lock_money(event)
+    payment = find_payment(event.processor, outcome) if outcome.is_ours else None
+    event.status, event.error, event.attempts = WebhookEvent.Status.IGNORED, "", event.attempts + 1
+    if payment is None:
+        event.note = "waits for its payment" if is_of_money and outcome.signal is not Signal.PAID else "not ours"
+        if outcome.is_ours and outcome.signal is Signal.PAID:
+            log.error("payment without a record", processor=event.processor, payment=outcome.processor_payment_id)
+    elif outcome.signal is Signal.OTHER:
+        event.note = "nothing to do"
+    else:
+        event.status = WebhookEvent.Status.PROCESSED
+        event.note = apply(event, outcome, payment=payment, now=now)[:500]
+    event.payment = payment
+    event.save(update_fields=["status", "note", "error", "attempts", "payment", "updated_at"])
+
+
+def apply(event: WebhookEvent, outcome: Outcome, *, payment: Payment, now: datetime) -> str:
+    """Takes the locks, carries out what waited for this payment, then the event itself."""
+    booking, sessions = bookings.lock_booking(payment.booking_id)
+    payment = Payment.objects.select_for_update(no_key=True).get(pk=payment.pk)
+    about: dict[str, Any] = {"booking": booking, "sessions": sessions, "now": now}
+    waiting: list[WebhookEvent] = []
+    if outcome.signal in effects.OF_MONEY and outcome.processor_payment_id:
+        waiting = list(waiting_for(event).select_for_update(of=("self",), no_key=True))
+    effects.learn_ids(outcome, payment=payment)
+    if payment.processor_payment_id == outcome.processor_payment_id:
+        # A full refund that was told before its payment must be there before the payment confirms anything.
+        for each in waiting:
+            catch_up(each, payment=payment, **about)
+        waiting = []
+    try:
+        note = effects.apply(outcome, payment=payment, **about)
+    except Error as error:
+        raise Unprocessable(f"{outcome.type}: {error.message}") from error
+    for each in waiting:
+        # They were about a second payment of the same checkout, which has a row of its own only now.
+        second = find_payment(event.processor, outcome)
+        if second is not None and second.processor_payment_id == outcome.processor_payment_id:
+            catch_up(each, payment=second, **about)
+    return note
+
+
+def waiting_for(event: WebhookEvent) -> QuerySet[WebhookEvent]:
+    """Earlier events about the same payment of the processor, which was not known to be ours then."""
+    return WebhookEvent.objects.filter(
+        processor=event.processor,
+        processor_payment_id=event.processor_payment_id,
+        status=WebhookEvent.Status.IGNORED,
+        payment=None,
+    ).order_by("created_at", "pk")
+
+
+def catch_up(event: WebhookEvent, *, payment: Payment, booking: Booking, **about: Any) -> None:
+    """Carries out an event that waited for its payment. Should that fail, it alone is left as failed."""
+    outcome = processor_named(event.processor).outcome(event.payload, event.event_id)
+    if not outcome.is_ours or outcome.signal not in effects.OF_MONEY:
+        return
+    event.payment, event.attempts = payment, event.attempts + 1
+    try:
+        with transaction.atomic():
+            event.note = effects.apply(outcome, payment=payment, booking=booking, **about)[:500]
+            event.status = WebhookEvent.Status.PROCESSED
+    except OperationalError:
+        raise
+    except (Error, DatabaseError) as error:
+        event.status, event.error = WebhookEvent.Status.FAILED, in_words(error)
+        log.error("webhook event failed", processor=event.processor, type=event.type, error=event.error)
+        payment.refresh_from_db()
+        booking.refresh_from_db()
+    event.save(update_fields=["status", "note", "error", "attempts", "payment", "updated_at"])
 
 
 def find_payment(processor: str, outcome: Outcome) -> Payment | None:
@@ -64,169 +189,87 @@ def find_payment(processor: str, outcome: Outcome) -> Payment | None:
         {"pk": outcome.payment_id},
         {"processor_checkout_id": outcome.checkout_id},
     ):
-        if all(by.values()) and (payment := payments.filter(**by).first()):
-            return payment
+        if not all(by.values()) or (payment := payments.filter(**by).first()) is None:
+            continue
+        known, told = payment.processor_payment_id, outcome.processor_payment_id
+        is_of_another = outcome.signal in effects.OF_MONEY and bool(known and told and known != told)
+        # A refund of the checkout's second payment waits for the row that this payment gets.
+        return None if is_of_another and outcome.signal is not Signal.PAID else payment
     return None
 
 
-def apply(outcome: Outcome, *, payment: Payment, booking: Booking, sessions: list, now: datetime) -> str:
-    """Moves payment, refund and booking as far as the event allows, and says in a few words what was done."""
-    if payment.processor_checkout_id is None and outcome.checkout_id:
-        # The event overtook the answer to our own request.
-        payment.processor_checkout_id = outcome.checkout_id
-        payment.save(update_fields=["processor_checkout_id", "updated_at"])
-    match outcome.signal:
-        case Signal.PAID:
-            return paid(outcome, payment=payment, booking=booking, sessions=sessions, now=now)
-        case Signal.AUTHORIZED:
-            others = booking.payments.filter(status__in=[Payment.Status.CREATED, Payment.Status.PENDING])
-            if payment.status in (Payment.Status.CREATED, Payment.Status.FAILED) and not others.exclude(pk=payment.pk):
-                payment.move(Payment.Status.PENDING, pending_at=now, status_reason=None)
-            return "authorised, waiting for the money"
-        case Signal.FAILED:
-            if payment.status in (Payment.Status.CREATED, Payment.Status.PENDING):
-                payment.move(Payment.Status.FAILED, failed_at=now, status_reason=outcome.reason)
-                return "failed, the hold runs on"
-            return "failed, which no longer matters"
-        case Signal.CHECKOUT_EXPIRED:
-            return checkout_expired(outcome, payment=payment, booking=booking, now=now)
-        case Signal.REFUND:
-            return refunded(outcome, payment=payment, booking=booking, now=now)
-        case Signal.REFUNDED_IN_FULL:
-            refunds = payment.refunds.filter(status=Refund.Status.FAILED, processor_refund_id__isnull=False)
-            if refunds.exists() and unrefunded_cents(payment) > 0:
-                return "out of date: a refund of it has failed since"
-            return refunded_in_full(payment=payment, booking=booking, now=now)
-        case Signal.DISPUTED:
-            flag(payment, outcome.reason)
-            log.error("payment disputed", payment=str(payment.pk))
-            return "disputed, flagged for ops"
-    return "nothing to do"
+def lock_money(event: WebhookEvent) -> None:
+    """Until commit, lets one event at a time tell of this payment of the processor.
+
+    Else a refund that looks for its payment, and the payment that looks for refunds told before it, miss each other.
+    """
+    with connection.cursor() as cursor:
+        name = f"{event.processor} {event.processor_payment_id}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def flag(payment: Payment, reason: str) -> None:
-    payment.needs_review, payment.status_reason = True, reason
-    payment.save(update_fields=["needs_review", "status_reason", "updated_at"])
-
-
-def paid(outcome: Outcome, *, payment: Payment, booking: Booking, sessions: list, now: datetime) -> str:
-    if (outcome.amount_cents, outcome.currency) != (payment.amount_cents, payment.currency):
-        flag(
-            payment,
-            f"Paid {outcome.amount_cents} {outcome.currency} instead of {payment.amount_cents} {payment.currency}.",
-        )
-        log.error("payment amount differs", payment=str(payment.pk))
-        return "amount differs, flagged for ops"
-    if payment.status == Payment.Status.REFUNDED:
-        return "already refunded"
-    if payment.status == Payment.Status.PAID:
-        # Looked at under the lock: the event's twin of another type may have written the second row just now.
-        known = booking.payments.filter(processor_payment_id=outcome.processor_payment_id)
-        if outcome.processor_payment_id is None or known.exists():
-            return "already paid"
-        return paid_again(outcome, payment=payment, now=now)
-    # The money is a fact, whatever becomes of the seat. A flag (a mismatch, a dispute) is for ops to take back.
-    cleared = {} if payment.needs_review else {"status_reason": None}
-    payment.move(Payment.Status.PAID, paid_at=now, processor_payment_id=outcome.processor_payment_id, **cleared)
-    if booking.status == Booking.Status.PENDING_PAYMENT:
-        booking.move(Booking.Status.CONFIRMED, confirmed_at=now, expires_at=None)
-        return "paid, booking confirmed"
-    if booking.status == Booking.Status.EXPIRED and bookings.retake_seats(booking, sessions, now=now):
-        booking.move(Booking.Status.CONFIRMED, confirmed_at=now, expires_at=None)
-        return "paid late, the seat was still free, booking confirmed"
-    reason = {
-        Booking.Status.EXPIRED: "Paid after the hold was over, and the seat was gone.",
-        Booking.Status.CANCELLED: "Paid after the booking was cancelled.",
-    }.get(Booking.Status(booking.status), "Paid a second time.")
-    owe_refund(payment, cents=unrefunded_cents(payment), reason=reason, now=now)
-    return f"refund owed: {reason}"
-
-
-def paid_again(outcome: Outcome, *, payment: Payment, now: datetime) -> str:
-    """The same checkout was paid by a second payment of the processor: that gets a row of its own, and goes back."""
-    second = Payment.objects.create(
-        booking=payment.booking,
-        amount_cents=payment.amount_cents,
-        currency=payment.currency,
-        processor=payment.processor,
-        processor_checkout_id=payment.processor_checkout_id,
-        processor_payment_id=outcome.processor_payment_id,
-        checkout_expires_at=payment.checkout_expires_at,
-        status=Payment.Status.PAID,
-        paid_at=now,
+def note_failure(event: WebhookEvent, error: Exception) -> None:
+    """Stores the event as failed, or counts one more failure. Never waits long, never raises: it is a note only."""
+    said = in_words(error)
+    log.error("webhook event failed", processor=event.processor, type=event.type, error=said)
+    failure: dict[str, Any] = {"status": WebhookEvent.Status.FAILED, "error": said, "note": ""}
+    row = WebhookEvent(
+        processor=event.processor,
+        event_id=event.event_id,
+        body_sha256=event.body_sha256,
+        type=event.type,
+        payload=event.payload,
+        processor_payment_id=event.processor_payment_id,
+        attempts=1,
+        **failure,
     )
-    log.error("checkout paid twice", payment=str(payment.pk), second=str(second.pk))
-    owe_refund(second, cents=second.amount_cents, reason="Paid a second time.", now=now)
-    return "refund owed: the same checkout was paid a second time."
+    try:
+        with transaction.atomic(), within(SECONDS_TO_NOTE):
+            WebhookEvent.objects.bulk_create([row], ignore_conflicts=True)
+            if not WebhookEvent.objects.filter(pk=row.pk).exists():
+                # Only if it is still failed: a twin may have carried it out in the meantime.
+                known = WebhookEvent.objects.filter(processor=event.processor, status=WebhookEvent.Status.FAILED)
+                known.filter(Q(event_id=event.event_id) | Q(body_sha256=event.body_sha256)).update(
+                    attempts=F("attempts") + 1, error=said, updated_at=row.updated_at
+                )
+    except DatabaseError as second:
+        log.warning("failure of a webhook event not stored", kind=type(second).__name__)
 
 
-def checkout_expired(outcome: Outcome, *, payment: Payment, booking: Booking, now: datetime) -> str:
-    if payment.processor_checkout_id != outcome.checkout_id or payment.status not in Payment.OPEN:
-        return "not the current checkout"
-    if payment.status != Payment.Status.FAILED:
-        payment.move(Payment.Status.FAILED, failed_at=now, status_reason=outcome.reason)
-    current = booking.payments.order_by("-id").first()
-    if booking.status != Booking.Status.PENDING_PAYMENT or current is None or current.pk != payment.pk:
-        return "checkout over"
-    booking.move(Booking.Status.EXPIRED)
-    bookings.release_seats(booking, now=now)
-    return "checkout over, seats released"
+def in_words(error: Exception) -> str:
+    """What went wrong, without a word that could be somebody's: texts of our own, else kinds and codes."""
+    if isinstance(error, DatabaseError):
+        return describe(error)[:500]
+    name = type(error).__name__
+    return f"{name}: {error}"[:500] if isinstance(error, Error | Unprocessable) else name
 
 
-def refunded(outcome: Outcome, *, payment: Payment, booking: Booking, now: datetime) -> str:
-    """One refund's news. A refund that we did not ask for (made in the processor's dashboard) gets a row as well."""
-    refunds = payment.refunds.select_for_update(no_key=True)
-    refund = refunds.filter(processor_refund_id=outcome.processor_refund_id).first()
-    refund = refund or (refunds.filter(pk=outcome.refund_id).first() if outcome.refund_id else None)
-    if refund is None:
-        refund = Refund.objects.create(
-            payment=payment,
-            amount_cents=outcome.amount_cents or 0,
-            currency=outcome.currency or "",
-            reason="Refunded at the processor.",
-            status=Refund.Status.SENT,
-            processor_refund_id=outcome.processor_refund_id,
-        )
-    if refund.processor_refund_id is None:
-        refund.processor_refund_id = outcome.processor_refund_id
-        refund.save(update_fields=["processor_refund_id", "updated_at"])
-        if refund.status == Refund.Status.FAILED:
-            # We had given it up without an answer, and it went through after all.
-            refund.move(Refund.Status.PENDING, error="")
-    if outcome.refund_status == "failed":
-        return refund_failed(outcome, refund=refund, payment=payment)
-    if outcome.refund_status == "pending" or refund.status == Refund.Status.SUCCEEDED:
-        if refund.status == Refund.Status.PENDING:
-            refund.move(Refund.Status.SENT)
-        return "refund under way" if refund.status == Refund.Status.SENT else "nothing new"
-    if refund.status == Refund.Status.FAILED:
-        # Failure is the last word of a refund: a success that arrives after it was sent before it.
-        return "refund had failed"
-    refund.move(Refund.Status.SUCCEEDED, succeeded_at=now, error="")
-    done = sum(refunds.filter(status=Refund.Status.SUCCEEDED).values_list("amount_cents", flat=True))
-    if done < payment.amount_cents:
-        return "refunded in part"
-    return refunded_in_full(payment=payment, booking=booking, now=now)
+def log_event(event: WebhookEvent) -> None:
+    log.info("webhook event", processor=event.processor, type=event.type, status=event.status, note=event.note)
 
 
-def refund_failed(outcome: Outcome, *, refund: Refund, payment: Payment) -> str:
-    if refund.status != Refund.Status.FAILED:
-        refund.move(Refund.Status.FAILED, error=outcome.reason or "The processor could not send it.")
-    if payment.status == Payment.Status.REFUNDED and payment.paid_at:
-        payment.move(Payment.Status.PAID, refunded_at=None)
-    flag(payment, "A refund failed.")
-    log.error("refund failed", refund=str(refund.pk))
-    return "refund failed, flagged for ops"
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Gives all statements inside that many seconds together. Raises `OperationalError` when they are over.
 
+    The connection's own limits are for each statement, and waits for several locks could add up to more.
+    """
+    ends, limit = time.monotonic() + seconds, 0.0
 
-def refunded_in_full(*, payment: Payment, booking: Booking, now: datetime) -> str:
-    if payment.status == Payment.Status.REFUNDED:
-        return "already refunded"
-    payment.move(Payment.Status.REFUNDED, refunded_at=now)
-    if booking.status != Booking.Status.CONFIRMED or bookings.begins_at(booking) <= now:
-        return "refunded in full"
-    if booking.payments.filter(status=Payment.Status.PAID).exists():
-        return "refunded in full, another payment stands"
-    booking.move(Booking.Status.CANCELLED, cancelled_at=now, cancellation_reason="The payment was refunded.")
-    bookings.release_seats(booking, now=now)
-    return "refunded in full, booking cancelled"
+    def bounded(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        nonlocal limit
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise OperationalError("out of time")
+        # Set again only after a long wait, so that it costs one round trip as a rule.
+        if not 0 < limit <= left + 0.25:
+            limit = left
+            context["cursor"].execute(f"SET LOCAL statement_timeout = {int(left * 1000) + 1}")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(bounded):
+        yield
+    if connection.savepoint_ids:
+        # Inside somebody else's transaction, which goes on with the limit that it had.
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")

@@ -1,4 +1,4 @@
-"""Bodies of checkout, cancellation and quote."""
+"""Bodies of checkout, cancellation, quote and timeline."""
 
 from typing import Any
 
@@ -64,6 +64,27 @@ class QuoteSerializer(Serializer):
     refund_until = serializers.DateTimeField(help_text="Cancelling until then gives everything back")
     details = serializers.ListField(child=serializers.DictField(), help_text="As in the action's own error")
     warnings = OverlapSerializer(many=True)
+
+
+class TimelineEntrySerializer(Serializer):
+    """One thing that happened, in plain words. Cents or paise where it is about money."""
+
+    at = serializers.DateTimeField()
+    about = serializers.ChoiceField(["booking", "payment", "event", "refund"])
+    text = serializers.CharField()
+    amount_cents = serializers.IntegerField(allow_null=True)
+    currency = serializers.ChoiceField(Currency.choices, allow_null=True)
+
+
+class TimelineSerializer(Serializer):
+    """The money of a booking: the sums, and all that led to them, oldest first."""
+
+    booking_id = serializers.UUIDField()
+    currency = serializers.ChoiceField(Currency.choices)
+    paid_cents = serializers.IntegerField()
+    refunded_cents = serializers.IntegerField()
+    refund_pending_cents = serializers.IntegerField(help_text="Owed or sent, and not yet confirmed")
+    entries = TimelineEntrySerializer(many=True)
 
 
 class ReceivedSerializer(Serializer):

@@ -1,4 +1,4 @@
-"""The verbs of money: open a checkout, owe and send refunds, end overdue holds. Cancelling is in `cancellations`.
+"""The verbs of money: open a checkout, owe, send and retry refunds, end overdue holds. Cancelling: `cancellations`.
 
 No transaction is held over a network call: the row is written and committed first, and its id is the processor's
 idempotency key. Locks are taken in the house's order: sessions, booking, payments.
@@ -16,6 +16,8 @@ from bookings import services as bookings
 from bookings.models import Booking
 from core.dispatch import after_commit
 from core.errors import Error, InvalidState
+from notifications.models import Notification
+from notifications.services import notify
 from payments.models import Payment, Refund
 from payments.processors import Checkout, ProcessorError, processor
 
@@ -25,6 +27,12 @@ log = structlog.get_logger("juniro.payments")
 CHECKOUT_MINUTES = 31
 STRIPE_MINIMUM = timedelta(minutes=30, seconds=5)
 MAX_REFUND_ATTEMPTS = 10
+# How long the processor's word on a refund may take before we ask.
+REFUND_SILENCE = timedelta(days=1)
+
+# Why a payment is flagged. The first goes by itself when the event comes after all.
+EVENT_MISSING = "Paid at the processor, but no event came."
+REFUND_FAILED = "A refund failed."
 
 
 # --- Checkout --------------------------------------------------------------------------------------------------------
@@ -167,7 +175,12 @@ def owe_refund(payment: Payment, *, cents: int, reason: str, now: datetime) -> R
     if cents <= 0:
         return None
     refund = Refund.objects.create(
-        payment=payment, amount_cents=cents, currency=payment.currency, reason=reason, next_attempt_at=now
+        payment=payment,
+        amount_cents=cents,
+        currency=payment.currency,
+        reason=reason,
+        next_attempt_at=now,
+        created_at=now,
     )
     after_commit("payments.tasks.send_refund", refund.pk)
     return refund
@@ -202,26 +215,80 @@ def send(refund_id: UUID, *, now: datetime) -> bool:
             refund_id=refund.pk,
             processor_payment_id=payment.processor_payment_id or "",
             amount_cents=refund.amount_cents,
-            reason=refund.reason,
+            key=f"refund-{refund.pk}-{refund.refusals}" if refund.refusals else f"refund-{refund.pk}",
         )
     except Error as error:
-        final = isinstance(error, ProcessorError) or refund.attempts >= MAX_REFUND_ATTEMPTS
+        is_refused = isinstance(error, ProcessorError)
+        final = is_refused or refund.attempts >= MAX_REFUND_ATTEMPTS
         changed = pending.update(
-            status=Refund.Status.FAILED if final else Refund.Status.PENDING, error=error.message, updated_at=now
+            status=Refund.Status.FAILED if final else Refund.Status.PENDING,
+            error=error.message,
+            refusals=refund.refusals + is_refused,
+            updated_at=now,
         )
         if final and changed:
-            Payment.objects.filter(pk=payment.pk).update(needs_review=True, status_reason="A refund failed.")
+            Payment.objects.filter(pk=payment.pk).update(needs_review=True, status_reason=REFUND_FAILED, updated_at=now)
             log.error("refund failed", refund=str(refund.pk), attempts=refund.attempts)
         return False
-    # What the answer says about success waits for the webhook, as with payments; the id is ours to keep now.
-    pending.update(status=Refund.Status.SENT, processor_refund_id=processor_refund_id, error="", updated_at=now)
+    with transaction.atomic():
+        # What the answer says about success waits for the webhook, as with payments; the id is ours to keep now.
+        if pending.update(
+            status=Refund.Status.SENT,
+            processor_refund_id=processor_refund_id,
+            next_attempt_at=now + REFUND_SILENCE,
+            error="",
+            updated_at=now,
+        ):
+            tell_of_refund(refund, now=now)
     log.info("refund sent", refund=str(refund.pk), status=status)
     return True
+
+
+def tell_of_refund(refund: Refund, *, now: datetime) -> None:
+    """Tells the parent, once, that the money is on its way."""
+    users = Booking.objects.filter(payments=refund.payment_id).values_list("parent__user_id", flat=True)
+    notify(users, kind=Notification.Kind.REFUND_SENT, subject_id=refund.pk, now=now)
+
+
+def retry_refund(refund_id: UUID, *, now: datetime) -> Refund:
+    """Has a failed refund sent again; where the bank returned the money, by another refund of the same amount.
+
+    Raises `InvalidState` unless it failed and its money is still here, and `Refund.DoesNotExist`.
+    """
+    with transaction.atomic():
+        payment = Payment.objects.select_for_update(no_key=True).get(refunds=refund_id)
+        refund = Refund.objects.select_for_update(no_key=True).get(pk=refund_id)
+        if refund.status != Refund.Status.FAILED:
+            raise InvalidState(f"A refund that is {refund.status} cannot be tried again.")
+        if payment.status != Payment.Status.PAID or refund.amount_cents > unrefunded_cents(payment):
+            raise InvalidState("This money has gone back already, or is on its way.")
+        if refund.processor_refund_id:
+            # The processor took this one, so its key would only bring the old answer.
+            return owe_refund(payment, cents=refund.amount_cents, reason=refund.reason, now=now) or refund
+        refund.move(Refund.Status.PENDING, attempts=0, next_attempt_at=now, error="")
+        after_commit("payments.tasks.send_refund", refund.pk)
+    return refund
 
 
 def backoff(attempts: int) -> timedelta:
     """One minute, two, four … up to a day."""
     return min(timedelta(minutes=2 ** min(attempts - 1, 11)), timedelta(days=1))
+
+
+# --- Review ----------------------------------------------------------------------------------------------------------
+
+
+def flag(payment: Payment, reason: str) -> None:
+    """Has ops look at `payment`, which the caller has locked."""
+    payment.needs_review, payment.status_reason = True, reason
+    payment.save(update_fields=["needs_review", "status_reason", "updated_at"])
+
+
+def end_review(payment_id: UUID, *, now: datetime) -> None:
+    """Takes the flag off, once ops have settled what was wrong. Raises `InvalidState` if there is none."""
+    flagged = Payment.objects.filter(pk=payment_id, needs_review=True)
+    if not flagged.update(needs_review=False, updated_at=now):
+        raise InvalidState("This payment is not under review.")
 
 
 # --- Holds -----------------------------------------------------------------------------------------------------------

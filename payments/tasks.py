@@ -4,9 +4,11 @@ from uuid import UUID
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
-from payments import services
+from core.errors import Error
+from payments import events, reconciliation, services
 from payments.models import Refund
 from payments.processors import ProcessorError, ProcessorUnavailable
 
@@ -40,3 +42,40 @@ def send_refunds() -> None:
         Refund.objects.due(now=timezone.now()).order_by("next_attempt_at").values_list("pk", flat=True)[:200]
     ):
         send_refund.delay(str(refund_id))
+
+
+@shared_task
+def replay_event(event_id: str) -> None:
+    events.replay(UUID(event_id), now=timezone.now())
+
+
+@shared_task
+def replay_events() -> None:
+    """Takes up failed events again, in case the processor does not send them any more."""
+    now = timezone.now()
+    for event_id in events.to_replay(now=now).order_by("created_at").values_list("pk", flat=True)[:100]:
+        replay_event.delay(str(event_id))
+
+
+@shared_task
+def reconcile_events() -> None:
+    """Fetches events that were never delivered, and looks for money that no event told of."""
+    for name in settings.PAYMENT_PROCESSORS:
+        try:
+            reconciliation.compare_books(name, now=timezone.now())
+        except ProcessorUnavailable:
+            log.warning("processor out of reach, the next run goes on", processor=name)
+        except Error as error:
+            log.error("books not compared", processor=name, code=error.code)
+
+
+@shared_task
+def reconcile_payments() -> None:
+    """Asks the processors about payments that have been unpaid for long."""
+    reconciliation.look_up_payments(now=timezone.now())
+
+
+@shared_task
+def reconcile_refunds() -> None:
+    """Asks what became of refunds that nobody has confirmed."""
+    reconciliation.look_up_refunds(now=timezone.now())

@@ -27,7 +27,9 @@ from payments.serializers import (
     CheckoutSerializer,
     QuoteSerializer,
     ReceivedSerializer,
+    TimelineSerializer,
 )
+from payments.timeline import timeline
 from users.permissions import caller
 
 
@@ -80,6 +82,17 @@ def find_booking(request: Request, booking_id: UUID, *, field: str | None = None
     if booking is None:
         raise NotFound("There is no such booking.", field=field) if field else NotFound
     return booking
+
+
+class TimelineView(APIView):
+    """What happened to a booking's money, in plain words."""
+
+    permission_classes = PARENT_ONLY
+
+    @extend_schema(responses=TimelineSerializer)
+    def get(self, request: Request, booking_id: UUID) -> Response:
+        query.known_only(request, paged=False)
+        return Response(TimelineSerializer(timeline(find_booking(request, booking_id))).data)
 
 
 class CancelView(APIView):

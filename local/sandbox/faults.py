@@ -15,6 +15,7 @@ _DEFAULTS: dict[str, Any] = {
     "stored500": 0.0,  # the same, and Stripe replays the 500 for that Idempotency-Key
     "timeout": 0.0,  # a payment API call does its work, then hangs
     "hang_seconds": 15.0,  # seconds of such a hang
+    "unlisted": 0.0,  # an event never stands in Stripe's list of events
     "webhooks": "on",  # off: deliveries are held until it is on again
     "supabase": "up",
     "stripe": "up",

@@ -250,7 +250,7 @@ class Stripe:
         events = [
             json.loads(event["body"])
             for event in self._state.all("event", processor="stripe")
-            if any(_matches(event["type"], pattern) for pattern in wanted)
+            if event.get("listed", True) and any(_matches(event["type"], pattern) for pattern in wanted)
         ]
         return self._page("/v1/events", events, params)
 

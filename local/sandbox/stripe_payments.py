@@ -212,6 +212,7 @@ class Payments:
         # Stripe's bodies are indented and hold raw UTF-8: a receiver that signs anything but the bytes fails.
         body = json.dumps(event, indent=2, ensure_ascii=False)
         kept = {"id": event["id"], "processor": "stripe", "type": type, "about": about, "body": body}
+        kept["listed"] = not self._faults.strikes("unlisted")
         return self._state.put("event", event["id"], kept)
 
 

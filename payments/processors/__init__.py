@@ -1,8 +1,9 @@
 """What Juniro asks of a payment processor, in its own words. The modules here are the only ones that import an SDK."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, Protocol
@@ -43,13 +44,14 @@ class Outcome:
     """One verified event in processor-neutral terms; amounts in cents or paise.
 
     `payment_id` and `refund_id` are ours, echoed by the processor's metadata. `payload` is the event without card
-    and contact data.
+    and contact data; the outcome is read from it alone, so that a stored event can be taken up again.
     """
 
     event_id: str
     type: str
     signal: Signal
     payload: dict[str, Any]
+    at: datetime | None = None
     is_ours: bool = True
     payment_id: UUID | None = None
     checkout_id: str | None = None
@@ -70,10 +72,28 @@ class Checkout:
     url: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MoneyIn:
+    """A payment that the processor's API says was made `at` some time. It makes no payment of ours paid."""
+
+    processor_payment_id: str
+    checkout_id: str | None
+    payment_id: UUID | None
+    amount_cents: int
+    currency: str
+    at: datetime
+
+
 class Processor(Protocol):
-    """Each call may raise `ProcessorError` (it said no) or `ProcessorUnavailable` (nobody knows: ask again)."""
+    """Each call may raise `ProcessorError` (it said no) or `ProcessorUnavailable` (nobody knows: ask again).
+
+    `list_news` is complete for what is older than `news_lag`, and is read again `news_overlap` back.
+    """
 
     name: str
+    keeps_events: bool
+    news_lag: timedelta
+    news_overlap: timedelta
 
     def open_checkout(
         self, *, payment_id: UUID, amount_cents: int, currency: str, title: str, expires_at: datetime, is_retry: bool
@@ -83,11 +103,26 @@ class Processor(Protocol):
     def close_checkout(self, checkout_id: str) -> bool:
         """Makes an unpaid checkout unpayable, where the processor knows such a thing. False if it was used already."""
 
-    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, reason: str) -> tuple[str, str]:
-        """Sends money back, once per `refund_id`. Gives the processor's id and `pending`, `succeeded` or `failed`."""
+    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> tuple[str, str]:
+        """Sends money back, once per `key`. Gives the processor's id and `pending`, `succeeded` or `failed`."""
 
     def read_event(self, raw: bytes, headers: Mapping[str, str]) -> Outcome:
         """Verifies the raw body of a webhook and reads it. Raises `InvalidSignature`."""
+
+    def outcome(self, payload: dict[str, Any], event_id: str) -> Outcome:
+        """What an event that was verified before, and stored without its private parts, says."""
+
+    def list_news(self, *, since: datetime, until: datetime) -> tuple[list[Outcome | MoneyIn], bool]:
+        """All events of that time, oldest first, or where it keeps none, the payments that were begun then and made.
+
+        False if there are more than were given.
+        """
+
+    def money_by(self, checkout_id: str) -> MoneyIn | None:
+        """The payment that was made by this checkout, if any."""
+
+    def refund_status(self, processor_refund_id: str) -> str:
+        """What became of a refund: `pending`, `succeeded` or `failed`."""
 
     def client_fields(self, checkout_id: str, url: str) -> dict[str, str]:
         """What the parent's app needs to open the checkout."""
@@ -116,10 +151,30 @@ def our_id(value: Any) -> UUID | None:
         return None
 
 
-def without(data: Any, private: frozenset[str]) -> Any:
-    """`data` without the keys in `private`, at any depth, and without NUL characters, which jsonb cannot hold."""
+# Whatever a processor calls it: a key that so much as sounds like a person, an address or a means of payment is cut.
+PRIVATE = re.compile(
+    r"name|mail|phone|contact|address|card|last4|vpa|upi|bank|wallet|customer|billing|shipping|receipt_|owner|buyer|"
+    r"payment_method|next_action|acquirer|token|secret|evidence|url|description|collected|custom_|(^|_)(source|ip|message)(_|$)"
+)
+# Others write what they like into these; of ours we need the ids.
+NOTES, OUR_NOTES = ("metadata", "notes"), ("payment_id", "refund_id")
+
+
+def moment(seconds: Any) -> datetime | None:
+    """A processor's time stamp, None if it is none."""
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and 0 <= seconds < 1 << 33 else None
+
+
+def without_private_parts(data: Any) -> Any:
+    """`data` without card and contact data at any depth, and without NUL characters, which jsonb cannot hold."""
     if isinstance(data, dict):
-        return {key: without(value, private) for key, value in data.items() if key not in private}
+        return {
+            key.replace("\x00", ""): without_private_parts(value)
+            if key not in NOTES or not isinstance(value, dict)
+            else {name: without_private_parts(value[name]) for name in OUR_NOTES if isinstance(value.get(name), str)}
+            for key, value in data.items()
+            if not PRIVATE.search(key)
+        }
     if isinstance(data, list):
-        return [without(value, private) for value in data]
+        return [without_private_parts(value) for value in data]
     return data.replace("\x00", "") if isinstance(data, str) else data

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +16,14 @@ from django.conf import settings
 from payments.processors import (
     Checkout,
     InvalidSignature,
+    MoneyIn,
     Outcome,
     ProcessorError,
     ProcessorUnavailable,
     Signal,
+    moment,
     our_id,
-    without,
+    without_private_parts,
 )
 
 log = structlog.get_logger("juniro.payments")
@@ -29,17 +31,20 @@ log = structlog.get_logger("juniro.payments")
 # To connect, to read. The SDK's own limit is 80 s, longer than any parent or worker should wait.
 TIMEOUT = (3, 10)
 TOLERANCE_SECONDS = 300
-PRIVATE = frozenset(
-    {
-        "customer_details", "customer_email", "receipt_email", "billing_details", "shipping", "shipping_details",
-        "payment_method_details", "last_payment_error", "source", "client_secret", "receipt_url", "url", "charges",
-        "customer", "phone", "email", "name", "address", "card", "evidence", "collected_information", "custom_fields",
-    }
-)  # fmt: skip
+# What `Stripe.outcome` knows; of the rest there is no need to ask.
+TYPES = [
+    "checkout.session.completed", "checkout.session.async_payment_succeeded", "checkout.session.async_payment_failed",
+    "checkout.session.expired", "payment_intent.payment_failed", "charge.refunded", "refund.created", "refund.updated",
+    "refund.failed", "charge.dispute.created",
+]  # fmt: skip
+PAGE, PAGES = 100, 5
 
 
 class Stripe:
     name = "stripe"
+    keeps_events = True
+    # Younger ones are still on their way, and the list may be late by a moment.
+    news_lag, news_overlap = timedelta(minutes=5), timedelta(minutes=10)
 
     def __init__(self) -> None:
         bases: Any = {"api": settings.STRIPE_API_BASE} if settings.STRIPE_API_BASE else {}
@@ -89,7 +94,7 @@ class Stripe:
                 self.client.v1.checkout.sessions.expire(checkout_id)
         return session.status != "complete"
 
-    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, reason: str) -> tuple[str, str]:
+    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> tuple[str, str]:
         with errors_in_our_words():
             refund = self.client.v1.refunds.create(
                 {
@@ -97,16 +102,62 @@ class Stripe:
                     "amount": amount_cents,
                     "metadata": {"refund_id": str(refund_id)},
                 },
-                {"idempotency_key": f"refund-{refund_id}"},
+                {"idempotency_key": key},
             )
         return refund.id, refund_status(refund.status)
+
+    def refund_status(self, processor_refund_id: str) -> str:
+        with errors_in_our_words():
+            return refund_status(self.client.v1.refunds.retrieve(processor_refund_id).status)
+
+    def money_by(self, checkout_id: str) -> MoneyIn | None:
+        with errors_in_our_words():
+            wanted: Any = {"expand": ["payment_intent.latest_charge"]}
+            session = self.client.v1.checkout.sessions.retrieve(checkout_id, wanted).to_dict()
+            intent = session.get("payment_intent")
+            charge = intent.get("latest_charge") if isinstance(intent, dict) else None
+            if session["payment_status"] != "paid" or not isinstance(intent, dict) or not isinstance(charge, dict):
+                return None
+            return MoneyIn(
+                processor_payment_id=intent["id"],
+                checkout_id=checkout_id,
+                payment_id=our_id((session.get("metadata") or {}).get("payment_id")),
+                amount_cents=session["amount_total"],
+                currency=session["currency"].upper(),
+                at=datetime.fromtimestamp(charge["created"], UTC),
+            )
+
+    def list_news(self, *, since: datetime, until: datetime) -> tuple[list[Outcome | MoneyIn], bool]:
+        wanted: Any = {
+            "types": TYPES,
+            "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+            "limit": PAGE,
+        }
+        found: list[Outcome | MoneyIn] = []
+        with errors_in_our_words():
+            for _ in range(PAGES):
+                # The answer as it came: the SDK's own objects are no dicts.
+                answer: Any = self.client.v1.events.list(wanted)
+                page = answer.last_response.data
+                found += filter(None, map(self.understood, without_private_parts(page["data"])))
+                if not page["has_more"]:
+                    return found[::-1], True
+                wanted["starting_after"] = page["data"][-1]["id"]
+        return found[::-1], False
+
+    def understood(self, event: dict[str, Any]) -> Outcome | None:
+        """What a fetched event says; None, and a line for ops, if it is not as Stripe writes them."""
+        try:
+            return self.outcome(event, event["id"])
+        except (KeyError, TypeError, AttributeError):
+            log.error("stripe event not understood", event_id=event.get("id"))
+            return None
 
     def read_event(self, raw: bytes, headers: Mapping[str, str]) -> Outcome:
         verify(raw, headers.get("Stripe-Signature", ""))
         try:
-            event = orjson.loads(raw)
-            subject = event["data"]["object"]
-            return self.outcome(event, subject)
+            event = without_private_parts(orjson.loads(raw))
+            return self.outcome(event, str(event["id"]))
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             # Signed, but not an event as Stripe writes them.
             raise InvalidSignature("The body is not a Stripe event.") from None
@@ -114,13 +165,15 @@ class Stripe:
     def client_fields(self, checkout_id: str, url: str) -> dict[str, str]:
         return {"checkout_url": url}
 
-    def outcome(self, event: dict[str, Any], subject: dict[str, Any]) -> Outcome:
+    def outcome(self, payload: dict[str, Any], event_id: str) -> Outcome:
+        event, subject = payload, payload["data"]["object"]
         common: dict[str, Any] = {
-            "event_id": str(event["id"]),
+            "event_id": event_id,
             "type": str(event["type"]),
-            "payload": without(event, PRIVATE),
+            "payload": event,
+            "at": moment(event.get("created")),
             "is_ours": event.get("livemode", False) == self.livemode,
-            "payment_id": our_id((subject.get("metadata") or {}).get("payment_id")),
+            "payment_id": metadata_id(subject, "payment_id"),
         }
         match event["type"]:
             case "checkout.session.completed" | "checkout.session.async_payment_succeeded":
@@ -146,17 +199,17 @@ class Stripe:
                 full = bool(subject.get("refunded")) and subject.get("amount_refunded") == subject.get("amount")
                 return Outcome(
                     **common,
-                    processor_payment_id=subject.get("payment_intent"),
+                    processor_payment_id=id_of(subject.get("payment_intent")),
                     signal=Signal.REFUNDED_IN_FULL if full else Signal.OTHER,
                 )
             case "refund.created" | "refund.updated" | "refund.failed":
                 return Outcome(
                     **common,
                     signal=Signal.REFUND,
-                    processor_payment_id=subject.get("payment_intent"),
+                    processor_payment_id=id_of(subject.get("payment_intent")),
                     amount_cents=subject["amount"],
                     currency=subject["currency"].upper(),
-                    refund_id=our_id((subject.get("metadata") or {}).get("refund_id")),
+                    refund_id=metadata_id(subject, "refund_id"),
                     processor_refund_id=subject["id"],
                     refund_status=refund_status(subject.get("status")),
                     reason=subject.get("failure_reason") or "",
@@ -164,7 +217,7 @@ class Stripe:
             case "charge.dispute.created":
                 return Outcome(
                     **common,
-                    processor_payment_id=subject.get("payment_intent"),
+                    processor_payment_id=id_of(subject.get("payment_intent")),
                     signal=Signal.DISPUTED,
                     reason=f"Disputed: {subject.get('reason') or 'no reason given'}.",
                 )
@@ -174,10 +227,23 @@ class Stripe:
 def session_fields(session: dict[str, Any]) -> dict[str, Any]:
     return {
         "checkout_id": session["id"],
-        "processor_payment_id": session.get("payment_intent"),
+        "processor_payment_id": id_of(session.get("payment_intent")),
         "amount_cents": session.get("amount_total"),
         "currency": (session.get("currency") or "").upper(),
     }
+
+
+def id_of(value: Any) -> str | None:
+    """The id of what an event names, whether it came as an id or whole."""
+    return value.get("id") if isinstance(value, dict) else value
+
+
+def metadata_id(subject: dict[str, Any], name: str) -> UUID | None:
+    """Our id in an object's metadata, or in those of the payment that it belongs to, where that came whole."""
+    for each in (subject, subject.get("payment_intent"), subject.get("charge")):
+        if isinstance(each, dict) and (found := our_id((each.get("metadata") or {}).get(name))):
+            return found
+    return None
 
 
 def refund_status(status: str | None) -> str:

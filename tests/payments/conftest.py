@@ -1,12 +1,17 @@
 """The sandbox as the other end of a checkout: its page, its faults, and what the processor knows."""
 
 import json
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from payments.processors import processor
 from payments.processors import razorpay as razorpay_processor
@@ -19,6 +24,7 @@ NO_FAULTS = {
     "stored500": 0,
     "timeout": 0,
     "hang_seconds": 0.6,
+    "unlisted": 0,
     "stripe": "up",
     "razorpay": "up",
     "refunds": "succeed",
@@ -63,3 +69,66 @@ def stripe_sessions(payment: Any) -> list[Any]:
 def razorpay_orders(payment: Any) -> list[dict[str, Any]]:
     """All orders that Razorpay has for our payment."""
     return processor("razorpay").client.order.all({"receipt": payment.pk.hex}, timeout=5)["items"]
+
+
+@contextmanager
+def out_of_order(table: str, when: str) -> Iterator[None]:
+    """While inside, the database itself fails when a row of `table` changes, with an address in its words."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""CREATE FUNCTION fail_on_purpose() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'disk full for zoe.parent@example.com' USING ERRCODE = 'disk_full'; END $$;
+            CREATE TRIGGER fail_on_purpose BEFORE {when} ON {table}
+            FOR EACH ROW EXECUTE FUNCTION fail_on_purpose();"""
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER fail_on_purpose ON {table}; DROP FUNCTION fail_on_purpose();")
+
+
+@pytest.fixture
+def overtaken(monkeypatch, at_once):
+    """`overtaken((owner, name), first, second)`: what both gave, where the second came in the middle of the first.
+
+    The first one stops when its call of `owner.name` is over, until the second is through or waits for the first.
+    """
+
+    def run(where: tuple[Any, str], first: Callable[[], Any], second: Callable[[], Any]) -> list[Any]:
+        owner, name = where
+        stopped, through, leader = threading.Event(), threading.Event(), threading.local()
+        function = getattr(owner, name)
+
+        def stopping(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            if getattr(leader, "me", False) and not stopped.is_set():
+                stopped.set()
+                wait_until(lambda: through.is_set() or somebody_waits_for_us())
+            return result
+
+        def go(runs_first: bool) -> Any:
+            leader.me = runs_first
+            if runs_first:
+                return first()
+            assert stopped.wait(10)
+            try:
+                return second()
+            finally:
+                through.set()
+
+        monkeypatch.setattr(owner, name, stopping)
+        return at_once(go, [True, False])
+
+    return run
+
+
+def somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.02)

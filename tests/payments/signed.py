@@ -20,15 +20,21 @@ SECRETS = [
     "Zoë",
     "+15125550123",
     "Congress",
-    "78701",
-    "4242",
+    '"78701"',
+    '"4242"',
     "Xt5EWLLDS7FJjR1c",
     "+919876543210",
     "okbank",
-    "1111",
+    '"1111"',
     "932066",
     "card_",
 ]
+
+
+def private_parts_of(stored: str) -> list[str]:
+    """What of all that stands in `stored`. A decline's code is no secret."""
+    stored = stored.replace("card_declined", "").replace("card_error", "")
+    return [secret for secret in SECRETS if secret in stored]
 
 
 def new(prefix: str) -> str:

@@ -18,7 +18,7 @@ from bookings.models import Booking, Seat
 from core import idempotency
 from core.errors import Error
 from core.models import Lifecycle
-from payments import services
+from payments import events, services
 from payments.models import Payment, Refund
 from payments.processors.stripe import Stripe
 from tests.books import wrong_now
@@ -108,8 +108,9 @@ def meeting(monkeypatch):
 
 @pytest.fixture
 def unlocked(monkeypatch):
-    """Every statement without its FOR UPDATE."""
+    """Every statement without its FOR UPDATE, and events without their turn."""
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self._chain())
+    monkeypatch.setattr(events, "lock_money", lambda event: None)
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ import time
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 
 from bookings.models import Booking, Seat
 from marketplace.models import Session
 from payments.models import Payment, Refund, WebhookEvent
 from tests.factories import BookingFactory, ChildFactory, PaymentFactory, SessionFactory, in_days
 from tests.payments.signed import (
-    SECRETS,
     STRIPE,
     charge_refunded,
     checkout,
@@ -21,6 +19,7 @@ from tests.payments.signed import (
     disputed,
     intent_id,
     post_stripe,
+    private_parts_of,
     refund_event,
     stripe_event,
     stripe_signature,
@@ -473,7 +472,6 @@ def owe(payment, cents=None, **fields):
 def test_a_full_refund_before_paid_is_final(api, payment):
     take(api, charge_refunded(payment), checkout(payment))
     assert state(payment) == ("refunded", "pending_payment", 1, 1)
-    assert Payment.objects.get(pk=payment.pk).paid_at is None
     assert refunds(payment) == []
     assert last_event().note == "already refunded"
 
@@ -601,7 +599,7 @@ def test_what_is_stored_holds_no_card_and_no_contact_data(api, payment):
     assert WebhookEvent.objects.count() == 5
     for event in WebhookEvent.objects.all():
         stored = json.dumps(event.payload, ensure_ascii=False) + event.note
-        assert [secret for secret in SECRETS if secret in stored] == []
+        assert private_parts_of(stored) == []
         assert event.payload["type"] == event.type
     assert WebhookEvent.objects.filter(payload__data__object__amount_total=2500).count() == 1
 
@@ -610,55 +608,6 @@ def test_a_nul_character_in_an_event_does_no_harm(api, payment):
     take(api, checkout(payment, locale="a\x00b"))
     assert state(payment)[:2] == ("paid", "confirmed")
     assert last_event().payload["data"]["object"]["locale"] == "ab"
-
-
-def provoke(table, when):
-    """A trigger that makes the database itself fail when `table` is changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""CREATE FUNCTION fail_on_purpose() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = 'disk_full'; END $$;
-            CREATE TRIGGER fail_on_purpose BEFORE {when} ON {table}
-            FOR EACH ROW EXECUTE FUNCTION fail_on_purpose();"""
-        )
-
-
-def mend(table):
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP TRIGGER fail_on_purpose ON {table}; DROP FUNCTION fail_on_purpose();")
-
-
-@pytest.mark.parametrize(
-    ("table", "when"),
-    [
-        ("bookings_booking", "UPDATE"),
-        ("payments_payment", "UPDATE"),
-        ("payments_webhookevent", "INSERT"),
-        ("payments_webhookevent", "UPDATE"),
-    ],
-)
-def test_a_crash_inside_is_a_5xx_that_keeps_nothing_and_the_next_try_works(api, payment, table, when):
-    event = checkout(payment)
-    provoke(table, when)
-    answer = post_stripe(api, event)
-    assert answer.status in (500, 503)
-    assert "disk" not in answer.content.decode()
-    mend(table)
-    assert not WebhookEvent.objects.exists()
-    assert state(payment) == ("pending", "pending_payment", 1, 1)
-    take(api, event)
-    assert state(payment) == ("paid", "confirmed", 1, 1)
-
-
-def test_a_crash_while_the_refund_is_written_down_leaves_the_money_for_the_next_try(api, payment):
-    end_hold(payment, "cancelled")
-    event = checkout(payment)
-    provoke("payments_refund", "INSERT")
-    assert post_stripe(api, event).status in (500, 503)
-    mend("payments_refund")
-    assert state(payment)[0] == "pending"
-    take(api, event)
-    assert (state(payment)[0], refunds(payment)) == ("paid", [("pending", 2500)])
 
 
 def test_a_child_who_is_in_two_bookings_gets_the_late_seat_once(api):
