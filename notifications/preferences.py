@@ -1,0 +1,76 @@
+"""Who wants which mail: choices by kind, links that unsubscribe, and addresses that do not take our mail."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+
+from core.errors import NotFound
+from notifications.models import OPTIONAL, Bounce, NotificationKind, NotificationPreference
+from users.models import User
+
+SALT = "notifications.unsubscribe"
+
+
+def hash_of(email: str) -> str:
+    return hashlib.sha256(email.strip().lower().encode()).hexdigest()
+
+
+def bounce_of(user: User) -> Bounce | None:
+    """Why the user's present address does not take our mail."""
+    return Bounce.objects.filter(user=user, email_sha256=hash_of(user.email)).first()
+
+
+def why_silent(user: User, kind: str) -> str:
+    """Why `user` gets no mail of this kind; empty where they do."""
+    if not user.is_active:
+        return "The account is suspended."
+    if not user.email:
+        return "The user has no address."
+    if kind not in OPTIONAL:
+        return ""
+    if not wants(user, kind):
+        return "The user does not want it."
+    bounce = bounce_of(user)
+    return f"The address does not take it: {bounce.get_reason_display().lower()}." if bounce else ""
+
+
+def wants(user: User, kind: str) -> bool:
+    return not NotificationPreference.objects.filter(user=user, kind=kind, email=False).exists()
+
+
+def choose(user_id: UUID, choices: Mapping[str, bool], *, now: datetime) -> None:
+    """Notes what the user wants by e-mail, by kind; twice, and two at once, do no harm."""
+    NotificationPreference.objects.bulk_create(
+        [
+            NotificationPreference(user_id=user_id, kind=kind, email=email, updated_at=now)
+            for kind, email in sorted(choices.items())
+        ],
+        update_conflicts=True,
+        unique_fields=["user", "kind"],
+        update_fields=["email", "updated_at"],
+    )
+
+
+# --- Unsubscribing ---------------------------------------------------------------------------------------------------
+
+
+def unsubscribe_url(user_id: UUID, kind: str) -> str:
+    """The address that stops one kind of mail to one user, without signing in. It never expires."""
+    token = signing.dumps([str(user_id), kind], salt=SALT)
+    return f"{settings.REGION_API_URLS[settings.REGION]}/v1/notifications/unsubscribe/{token}"
+
+
+def read_token(token: str) -> tuple[User, NotificationKind]:
+    """The user and the kind that an unsubscribe address is about. Raises `NotFound`."""
+    try:
+        user_id, kind = signing.loads(token, salt=SALT)
+    except signing.BadSignature:
+        raise NotFound from None
+    user = User.objects.filter(pk=user_id).first()
+    if user is None or kind not in OPTIONAL:
+        raise NotFound
+    return user, NotificationKind(kind)
