@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from marketplace import upkeep, vocabulary
+from marketplace import facets, upkeep, vocabulary
 from marketplace.models import SearchRow
 from tests.factories import (
     ActivityFactory,
@@ -194,6 +194,40 @@ class TestFacets:
     def test_facets_come_only_when_asked_for(self, api):
         make("Judo")
         assert "facets" not in api.get(LIST).meta
+
+    def test_broad_counts_are_remembered_for_a_while(self, api, monkeypatch, django_assert_num_queries):
+        monkeypatch.setattr(facets, "BROAD", 1)
+
+        def counts(query):
+            found = api.get(f"{LIST}?{query}&facets=type,city").meta["facets"]
+            return {name: [each["count"] for each in values] for name, values in found.items()}
+
+        make("Judo")
+        make("Karate")
+        make("Aikido")
+        with django_assert_num_queries(1):
+            assert counts("page=1") == {"city": [3], "type": [3]}
+        make("Aikido for two")
+        assert counts("page=1&limit=5") == {"city": [3], "type": [3]}
+        assert counts("age=9") == {"city": [4], "type": [4]}
+        # The city's own filter makes no difference to its facet, but one to the others.
+        assert counts("city=austin") == {"city": [3], "type": [4]}
+        vocabulary.forget()
+        assert counts("page=1") == {"city": [4], "type": [4]}
+
+    def test_what_was_typed_is_not_remembered(self, api, monkeypatch):
+        monkeypatch.setattr(facets, "BROAD", 0)
+        make("Judo")
+        assert api.get(f"{LIST}?q=judo&facets=type").meta["facets"]["type"] == [{"value": "single_session", "count": 1}]
+        assert any(name.startswith("type:") for name in vocabulary._kept)
+        assert "judo" not in " ".join(vocabulary._kept)
+
+    def test_only_so_much_is_remembered(self, monkeypatch):
+        monkeypatch.setattr(vocabulary, "MAX_KEPT", 3)
+        for number in range(10):
+            vocabulary.keep(f"type:{number}", 60, "[]")
+            assert vocabulary.recall(f"type:{number}") == "[]"
+            assert len(vocabulary._kept) <= 3
 
     def test_facets_of_nothing_are_empty(self, api):
         facets = api.get(f"{LIST}?q=zzz&facets=category,type,age").meta["facets"]

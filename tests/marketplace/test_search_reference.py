@@ -14,6 +14,7 @@ from itertools import pairwise
 from pprint import pformat
 from random import Random
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qsl, quote
 
 import orjson
@@ -27,7 +28,7 @@ from rest_framework.test import APIRequestFactory
 
 from bookings.models import Review
 from geography.models import City, Country, Locality
-from marketplace import search, upkeep, vocabulary
+from marketplace import conditions, search, upkeep, vocabulary
 from marketplace.filters import FACETS, PARTS_OF_DAY, WEEKDAYS, Filters, read_filters
 from marketplace.models import Activity, Category, Offering, SearchRow, SearchStale, Session
 from marketplace.suggest import suggest
@@ -337,8 +338,12 @@ def test_every_step_that_is_suggested_can_be_taken(api, child, query):
                 assert api.get(f"{LIST}?{step['query']}").meta["total"] == step["total"] == 1
 
 
+@pytest.mark.parametrize("walk", [1, 3, 5000])
+@pytest.mark.parametrize("area", [{"locality": "centre"}, {"lat": 30.27, "lng": -97.74, "radiusKm": 100}])
 @pytest.mark.parametrize("sort", search.KEYSET)
-def test_cursors_pass_an_activity_of_several_cities_once(child, sort):
+def test_an_area_of_several_cities_shows_an_activity_once(child, monkeypatch, sort, area, walk):
+    monkeypatch.setattr(conditions, "MAX_WALK", walk)
+
     def session(location: int, day: int) -> dict[str, Any]:
         moment = {"offering": 0, "location": location, "moment": (day, time(12), "UTC")}
         return {**moment, "enrolled": 0, "status": "scheduled", "ratings": []}
@@ -347,10 +352,11 @@ def test_cursors_pass_an_activity_of_several_cities_once(child, sort):
     one = {"provider": 0, "category": 0, "ages": (None, None), "status": "published", "published": 1}
     sessions = ([(0, 1), (1, 8)], [(1, 2), (0, 3)], [(0, 3), (1, 3)], [(0, 2)])
     activities = [{**one, "offerings": [offering], "sessions": [session(*each) for each in own]} for own in sessions]
-    places = [{"city": city, "locality": "centre", "point": None} for city in (0, 1)]
+    # The second city's hall is in the first as well, as far as the circle can tell.
+    places = [{"city": city, "locality": "centre", "point": (30.30, -97.70)} for city in (0, 1)]
     drawn = {**EMPTY, "providers": [{**HERE, "locations": places}] * 2, "activities": activities}
     with written(drawn, child) as writer:
-        query = {"locality": "centre", "sort": sort}
+        query = {**area, "sort": sort}
         cards = assert_page_is_right(reference.listings(writer.now), query)
         assert len(cards) == 4
         assert_pages_join(query, cards)
@@ -374,7 +380,7 @@ def test_totals_stop_counting_and_cursors_go_on(child, monkeypatch):
 @settings(SETTINGS, max_examples=30)
 @given(random=RANDOM)
 def test_circles_are_round_anywhere(child, random):
-    """At the poles and across the date line, too."""
+    """At the poles and across the date line, too, whether walked or cut out."""
     latitude, longitude = random.choice([0, 60, 88.6, 89, 89.9, 90, -89.5]), random.choice([0, 100, 179.9, -180])
     spread, radius = random.choice([(0.2, 20), (2, 200), (5, 500)])
     with transaction.atomic():
@@ -387,9 +393,12 @@ def test_circles_are_round_anywhere(child, random):
             location.save()
             values = {**draw_activity(random), "status": "published", "category": 0}
             writer.rows(Activity, [{**writer.activity(values, 1), "provider": provider}])
-        query = {"lat": latitude, "lng": longitude, "radiusKm": radius, "sort": "distance"}
-        note(f"{query}")
-        assert_page_is_right(reference.listings(writer.now), query)
+        catalogue, circle = reference.listings(writer.now), {"lat": latitude, "lng": longitude, "radiusKm": radius}
+        note(f"{circle}")
+        assert_page_is_right(catalogue, {**circle, "sort": "distance"})
+        with patch.object(conditions, "MAX_WALK", random.choice([1, 4, 5000])):
+            soonest = {**circle, "sort": "soonest"}
+            assert_pages_join(soonest, assert_page_is_right(catalogue, soonest))
         transaction.set_rollback(True)
 
 
