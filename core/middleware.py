@@ -45,6 +45,11 @@ class RequestMiddleware:
         return response
 
 
+def current_request_id() -> str:
+    """The id of the request that is being served; empty in a task."""
+    return structlog.contextvars.get_contextvars().get("request_id", "")
+
+
 def refuse(request: HttpRequest) -> errors.Error | None:
     """What no view should see: addresses with a NUL, which PostgreSQL has not in its texts, and foreign hosts."""
     if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):

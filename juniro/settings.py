@@ -391,6 +391,7 @@ SPECTACULAR_SETTINGS = {
         "RegionCode": "core.models.Region",
         "CurrencyCode": "core.models.Currency",
         "ProviderType": "providers.models.ProviderType",
+        "AttendanceStatus": "bookings.models.Attendance",
         "StaffRole": "providers.models.StaffRole",
         "ReportStatus": "bookings.models.ReportStatus",
         "ReviewStatus": "bookings.models.ReviewStatus",

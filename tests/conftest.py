@@ -83,7 +83,8 @@ class Answer:
         self.status = response.status_code
         self.headers = response.headers
         self.content = response.content
-        self.body = orjson.loads(response.content) if response.content else None
+        is_json = response.headers.get("Content-Type", "").startswith("application/json")
+        self.body = orjson.loads(response.content) if response.content and is_json else None
 
     @property
     def data(self) -> Any:
