@@ -1,10 +1,9 @@
 """Bringing notifications to their mailbox.
 
 The row is the outbox. A worker claims it by pushing `next_attempt_at` ahead and committing, sends the mail outside of
-any transaction, and notes the end. One that dies before sending loses nothing: the row is due again after the lease. One
-that dies between the mail server's yes and our commit makes for a second mail, which mail programs fold into the first,
-since its Message-ID is the same; there is no way to have neither a loss nor a second mail with a server that cannot be
-asked.
+any transaction, and notes the end. A worker that dies before sending loses nothing: the row is due again after the
+lease. One that dies between the mail server's yes and our commit makes for a second mail; its Message-ID is the same,
+so that mail programs fold the two. With a server that cannot be asked, there is no way to have neither a loss nor that.
 """
 
 from datetime import datetime, timedelta

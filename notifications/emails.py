@@ -48,7 +48,7 @@ def consent_receipt(decision: Decision, reader: Reader) -> Letter:
             ("About", matter[:1].upper() + matter[1:]),
             ("Version", decision.version),
             ("Your word", "Yes" if decision.granted else "No"),
-            ("When", reader.moment(decision.at, "UTC")),
+            ("When", reader.moment(decision.at)),
             ("Receipt", str(decision.id)),
         ],
         button=("See your consents", "/settings/privacy"),
@@ -73,7 +73,7 @@ def erasure_receipt(erasure: Erasure, reader: Reader) -> Letter:
             "We keep records of payments, as the law demands, without your name and without your children's.",
             "This is the last mail that we send you. We have deleted this address, too.",
         ],
-        facts=[("When", reader.moment(erasure.at, "UTC")), ("Receipt", erasure.receipt)],
+        facts=[("When", reader.moment(erasure.at)), ("Receipt", erasure.receipt)],
         because="You get this because you asked us to delete your account with Juniro.",
     )
 

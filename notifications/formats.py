@@ -3,6 +3,8 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+# For what happens at no place, such as the end of an invitation.
+ZONES = {"us": "America/New_York", "in": "Asia/Kolkata"}
 SYMBOLS = {"USD": "$", "INR": "₹"}
 
 

@@ -55,8 +55,9 @@ class Reader:
     def money(self, cents: int, currency: str) -> str:
         return formats.money(cents, currency)
 
-    def moment(self, at: datetime, zone: str) -> str:
-        return formats.moment(at, zone, region=self.region, since=self.at)
+    def moment(self, at: datetime, zone: str = "") -> str:
+        """In the zone of its place; without one, in the region's."""
+        return formats.moment(at, zone or formats.ZONES[self.region], region=self.region, since=self.at)
 
     def span(self, starts_at: datetime, ends_at: datetime, zone: str) -> str:
         return formats.span(starts_at, ends_at, zone, region=self.region, since=self.at)
