@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 SERVERS := $(BIN)/python -m local.servers exec --
 PYTEST_WORKERS ?= 3
 
-.PHONY: run demo test lint fmt migrate bench lock install clean
+.PHONY: run demo test lint fmt migrate bench soak lock install clean
 
 run: $(INSTALLED)  ## Serve everything on this machine (REGION=us|in, PORT=5001)
 	@$(BIN)/python -m local.run
@@ -37,6 +37,9 @@ migrate: $(INSTALLED)  ## Migrate this region's database and the global one
 
 bench: $(INSTALLED)  ## Measure the hot paths, as ratios
 	@$(SERVERS) $(BIN)/python -m benchmarks
+
+soak: $(INSTALLED)  ## Many parents while everything is broken, then the books (MINUTES=5 PARENTS=2000)
+	@$(BIN)/python -m local.soak
 
 lock: $(INSTALLED)  ## Pin requirements.in and requirements-dev.in, with hashes
 	$(BIN)/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes --upgrade \

@@ -199,14 +199,14 @@ def plan(*, free_ports: bool) -> Plan:
         raise RunError(f"REGION must be us or in, not {region!r}", 2)
     host = os.environ.get("HOST") or "127.0.0.1"
     any_port = free_ports and not os.environ.get("PORT")
-    port = _free_port() if any_port else _number("PORT", 5001, 65535)
-    sandbox_port = _free_port() if any_port else _number("SANDBOX_PORT", port + 100, 65535)
-    for name, number, where in (("PORT", port, host), ("SANDBOX_PORT", sandbox_port, "127.0.0.1")):
-        _refuse_occupied(name, number, where)
-    return Plan(region, host, port, sandbox_port, _number("ACTIVITIES", 300, 1_000_000))
+    port = _free_port() if any_port else number("PORT", 5001, 65535)
+    sandbox_port = _free_port() if any_port else number("SANDBOX_PORT", port + 100, 65535)
+    for name, wanted, where in (("PORT", port, host), ("SANDBOX_PORT", sandbox_port, "127.0.0.1")):
+        _refuse_occupied(name, wanted, where)
+    return Plan(region, host, port, sandbox_port, number("ACTIVITIES", 300, 1_000_000))
 
 
-def _number(name: str, default: int, limit: int) -> int:
+def number(name: str, default: int, limit: int) -> int:
     text = os.environ.get(name) or str(default)
     if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= limit:
         raise RunError(f"{name} must be a number up to {limit}, not {text!r}", 2)
@@ -237,7 +237,7 @@ def _free_port() -> int:
         return attempt.getsockname()[1]
 
 
-def _wait_until_ready(group: Group, url: str) -> None:
+def wait_until_ready(group: Group, url: str, *, log: str = "api") -> None:
     deadline = time.monotonic() + START_LIMIT
     state = "no answer"
     while time.monotonic() < deadline:
@@ -250,7 +250,7 @@ def _wait_until_ready(group: Group, url: str) -> None:
         except OSError:
             pass
         time.sleep(0.1)
-    raise RunError(f"The API is not ready after {START_LIMIT} seconds: {state}{group.last_words('api')}")
+    raise RunError(f"The API is not ready after {START_LIMIT} seconds: {state}{group.last_words(log)}")
 
 
 @contextmanager
@@ -311,7 +311,7 @@ def run(command: list[str]) -> int:
                 raise RunError(f"prepare_local failed ({_ending(code)}){group.last_words('prepare')}")
             for name, process in asked.processes().items():
                 group.start(name, process)
-            _wait_until_ready(group, f"{asked.api_url}/health/ready")
+            wait_until_ready(group, f"{asked.api_url}/health/ready")
             if command:
                 code = group.finish("command", command, on_screen=True)
                 return code if code >= 0 else 128 - code
