@@ -238,7 +238,9 @@ def database(name: str) -> dict:
             "server_side_binding": True,
             "prepare_threshold": 3,
             # A query that hangs becomes a clear 503 instead of a worker that hangs with it.
-            "options": "-c statement_timeout=5s -c lock_timeout=3s -c idle_in_transaction_session_timeout=30s",
+            # To compile a statement (jit) takes longer than any of ours runs.
+            "options": "-c statement_timeout=5s -c lock_timeout=3s -c idle_in_transaction_session_timeout=30s"
+            " -c jit=off",
         }
     )
     return config
