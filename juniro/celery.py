@@ -24,6 +24,7 @@ app.conf.beat_schedule = {
     "learn the catalogue's words": {"task": "marketplace.tasks.refresh_words", "schedule": 600.0},
     "check search rows for drift": {"task": "marketplace.tasks.check_drift", "schedule": 3600.0},
     "push ratings": {"task": "bookings.tasks.push_ratings", "schedule": 60.0},
+    "tidy images": {"task": "marketplace.tasks.tidy_images", "schedule": 86400.0},
     "send invitations": {"task": "providers.tasks.send_invitations", "schedule": 60.0},
     "settle slugs": {"task": "providers.tasks.settle_slugs", "schedule": 300.0},
     "purge invitations": {"task": "providers.tasks.purge_invitations", "schedule": 86400.0},

@@ -1,4 +1,4 @@
-"""Every address: `/v1` for the API, `/admin/` for ops, `/health` for those who watch over it."""
+"""Every address: `/v1` for the API, `/admin/` for ops, `/media` for pictures, `/health` for those who watch over it."""
 
 from importlib import import_module
 
@@ -7,6 +7,7 @@ from django.urls import include, path
 
 from core.metrics import metrics
 from core.views import HealthView, ReadyView
+from marketplace.image_views import ImageFileView
 
 # In the order in which an address is looked for: what everybody reads comes first.
 APPS = (
@@ -25,6 +26,7 @@ urlpatterns = [
     path("health/ready", ReadyView.as_view()),
     path("metrics", metrics),
     path("admin/", admin.site.urls),
+    path("media/images/<uuid:image_id>.jpg", ImageFileView.as_view()),
     path("v1/", include([route for app in APPS for route in import_module(f"{app}.urls").urlpatterns])),
 ]
 

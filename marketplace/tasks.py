@@ -1,10 +1,13 @@
-"""Upkeep of the search rows by beat."""
+"""Upkeep of the search rows and of the images' files."""
+
+from uuid import UUID
 
 import structlog
 from celery import shared_task
 from django.db import transaction
+from django.utils import timezone
 
-from marketplace import upkeep
+from marketplace import images, upkeep
 
 log = structlog.get_logger("juniro.search")
 
@@ -30,3 +33,14 @@ def check_drift() -> None:
         upkeep.refresh(different)
     if different:
         log.error("search rows had drifted", activities=len(different), first=str(different[0]))
+
+
+@shared_task
+def delete_image_files(*image_ids: str) -> None:
+    """Deletes the files of images that are gone; what is lost of it, `tidy_images` finds."""
+    images.delete_files(UUID(image_id) for image_id in image_ids)
+
+
+@shared_task
+def tidy_images() -> int:
+    return images.tidy(now=timezone.now())

@@ -19,6 +19,13 @@ class StaffRole(models.TextChoices):
     STAFF = "staff"
 
 
+class InvitedRole(models.TextChoices):
+    """Nobody is invited as an owner: owners make owners."""
+
+    ADMIN = "admin"
+    STAFF = "staff"
+
+
 class ProviderType(models.TextChoices):
     BUSINESS = "business"
     INDIVIDUAL = "individual"
@@ -133,7 +140,7 @@ class Invitation(Model):
 
     class Meta:
         constraints = [
-            one_of("role", [StaffRole.ADMIN, StaffRole.STAFF], "invitation_role_allowed"),
+            one_of("role", InvitedRole.values, "invitation_role_allowed"),
             models.UniqueConstraint(
                 "provider_account", Lower("email"), condition=Q(accepted_at__isnull=True), name="invitation_one_open"
             ),

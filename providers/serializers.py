@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from core.serializers import LineField, ModelSerializer, Serializer
 from geography.models import City, Locality
-from providers.models import Invitation, Location, ProviderAccount, ProviderUser, StaffRole
+from providers.models import Invitation, InvitedRole, Location, ProviderAccount, ProviderUser
 from users.serializers import PhoneField
 
 MOST_TEXT = 10_000
@@ -82,7 +82,7 @@ class StaffIdSerializer(Serializer):
 
 
 class InvitationSerializer(ModelSerializer):
-    role = serializers.ChoiceField([StaffRole.ADMIN, StaffRole.STAFF])
+    role = serializers.ChoiceField(InvitedRole.choices)
 
     class Meta:
         model = Invitation
@@ -90,7 +90,7 @@ class InvitationSerializer(ModelSerializer):
         read_only_fields = ["id", "expires_at", "sent_at", "created_at"]
 
 
-class PlaceSerializer(Serializer):
+class CityBriefSerializer(Serializer):
     id = serializers.UUIDField()
     name = serializers.CharField()
     slug = serializers.CharField()
@@ -118,13 +118,13 @@ class ProviderLocationSerializer(ModelSerializer):
     name = LineField(max_length=200)
     address = LineField(max_length=500)
     city_id = serializers.PrimaryKeyRelatedField(
-        source="city", queryset=City.objects.none(), write_only=True, help_text="An active city of this region"
+        source="city", queryset=City.objects.none(), help_text="An active city of this region"
     )
     locality_id = serializers.PrimaryKeyRelatedField(
-        source="locality", queryset=Locality.objects.active(), write_only=True, allow_null=True, required=False
+        source="locality", queryset=Locality.objects.active(), allow_null=True, required=False
     )
-    city = PlaceSerializer(read_only=True)
-    locality = PlaceSerializer(read_only=True, allow_null=True)
+    city = CityBriefSerializer(read_only=True)
+    locality = CityBriefSerializer(read_only=True, allow_null=True)
     timezone = serializers.CharField(source="city.timezone", read_only=True)
     latitude = CoordinateField(90)
     longitude = CoordinateField(180)
@@ -156,7 +156,7 @@ class ProviderLocationSerializer(ModelSerializer):
         return fields
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        now = self.instance
+        now: Any = self.instance
         city = attrs.get("city") or (now and now.city)
         if now and city != now.city:
             # Unless a new one is named, the old city's neighbourhood goes with it.

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from core.errors import Error, InvalidState
-from notifications.models import Notification
+from notifications.models import NotificationKind
 from notifications.services import notify
 from providers.models import ProviderAccount, ProviderUser, StaffRole
 from regions.services import SlugsOutOfReach, SlugTaken, hold_slug, keep_slug, overdue_slugs, release_slug
@@ -118,31 +118,31 @@ def verify(*, account: ProviderAccount, now: datetime) -> None:
     """The provider goes live, and its owners and admins hear of it. Raises `InvalidState`."""
     with transaction.atomic():
         account.verify(now=now)
-        tell(account, Notification.Kind.PROVIDER_VERIFIED, now=now)
+        tell(account, NotificationKind.PROVIDER_VERIFIED, now=now)
 
 
 def reject(*, account: ProviderAccount, reason: str, now: datetime) -> None:
     """Sends the provider back with a reason; it may correct itself and submit again. Raises `InvalidState`."""
     with transaction.atomic():
         account.reject(reason=reason)
-        tell(account, Notification.Kind.PROVIDER_REJECTED, now=now)
+        tell(account, NotificationKind.PROVIDER_REJECTED, now=now)
 
 
 def suspend(*, account: ProviderAccount, reason: str, now: datetime) -> None:
     """Takes the provider out of the catalogue at once; its bookings stay and can be handled. Raises `InvalidState`."""
     with transaction.atomic():
         account.suspend(reason=reason)
-        tell(account, Notification.Kind.PROVIDER_SUSPENDED, now=now)
+        tell(account, NotificationKind.PROVIDER_SUSPENDED, now=now)
 
 
 def reinstate(*, account: ProviderAccount, now: datetime) -> None:
     """Puts a suspended provider back into the catalogue. Raises `InvalidState`."""
     with transaction.atomic():
         account.verify(now=now)
-        tell(account, Notification.Kind.PROVIDER_REINSTATED, now=now)
+        tell(account, NotificationKind.PROVIDER_REINSTATED, now=now)
 
 
-def tell(account: ProviderAccount, kind: Notification.Kind, *, now: datetime, roles: Any = None) -> None:
+def tell(account: ProviderAccount, kind: NotificationKind, *, now: datetime, roles: Any = None) -> None:
     """Notifies the account's owners and admins, or those with one of `roles`."""
     users = ProviderUser.objects.filter(
         provider_account=account, role__in=roles or [StaffRole.OWNER, StaffRole.ADMIN]

@@ -105,7 +105,7 @@ def overdue_slugs(*, now: datetime) -> list[tuple[str, UUID]]:
         held = SlugReservation.objects.filter(
             region=settings.REGION, held_for__isnull=False, created_at__lte=now - HOLD
         ).order_by("created_at")
-        return list(held.values_list("slug", "held_for")[:200])
+        return [(slug, account_id) for slug, account_id in held.values_list("slug", "held_for")[:200] if account_id]
 
 
 # --- Ratings ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from marketplace.models import Activity
+from marketplace.models import Activity, ActivityImage, Offering
 from providers import invitations
 from providers.models import Location, ProviderAccount, ProviderUser
 from tests import factories as make
@@ -29,13 +29,17 @@ class World:
     def location(self) -> Location:
         return make.LocationFactory(provider=self.account)
 
-    def activity(self) -> Activity:
+    def activity(self, status: str = "draft") -> Activity:
         """A draft that is ready to be published."""
-        offering = make.OfferingFactory(
-            activity__provider=self.account, activity__status="draft", activity__description="Water confidence."
-        )
+        return self.offering(activity__status=status).activity
+
+    def offering(self, **fields: Any) -> Offering:
         self.location()
-        return offering.activity
+        given = {"activity__status": "draft", "activity__description": "Water confidence."} | fields
+        return make.OfferingFactory(activity__provider=self.account, **given)
+
+    def image(self, status: str = "pending") -> ActivityImage:
+        return ActivityImage.objects.create(activity=self.activity(), content_type="image/png", status=status)
 
     def invitation(self) -> Any:
         an_hour_ago = make.in_days(-1 / 24)
@@ -66,6 +70,27 @@ def session(body: Any = None) -> Callable[[World], tuple[str, Any]]:
         f"/v1/provider/sessions/{make.SessionFactory(offering=world.activity().offerings.get()).pk}",
         body,
     )
+
+
+def of(kind: str, row: Any) -> str:
+    return f"/v1/provider/{kind}/{row.pk}"
+
+
+def new_location(world: World) -> tuple[str, Any]:
+    return "/v1/provider/locations", {"name": "Pool", "address": "1 Lane", "cityId": str(make.CityFactory().pk)}
+
+
+def new_activity(world: World) -> tuple[str, Any]:
+    return "/v1/provider/activities", {"title": "Swim Sharks", "categoryId": str(make.CategoryFactory().pk)}
+
+
+def submission(world: World) -> tuple[str, Any]:
+    """All that is needed is there."""
+    make.SessionFactory(offering=world.offering())
+    world.account.status, world.account.verified_at = "pending", None
+    world.account.description, world.account.email = "Since 1999.", "office@example.com"
+    world.account.save()
+    return "/v1/provider/profile/submit", None
 
 
 def new_session(world: World) -> tuple[str, Any]:
@@ -119,6 +144,66 @@ ROWS: dict[str, Row] = {
     ),
     "POST provider/invitations/<uuid:pk>/resend": Row(
         "manage_staff", lambda world: (f"/v1/provider/invitations/{world.invitation().pk}/resend", None)
+    ),
+    # Onboarding
+    "GET provider/onboarding": Row("view", at("provider/onboarding")),
+    "POST provider/profile/submit": Row("edit_profile", submission),
+    # Locations
+    "GET provider/locations": Row("view", at("provider/locations")),
+    "POST provider/locations": Row("create", new_location, 201),
+    "GET provider/locations/<uuid:pk>": Row("view", lambda world: (of("locations", world.location()), None)),
+    "PATCH provider/locations/<uuid:pk>": Row(
+        "edit", lambda world: (of("locations", world.location()), {"name": "Small pool"})
+    ),
+    "DELETE provider/locations/<uuid:pk>": Row("delete", lambda world: (of("locations", world.location()), None)),
+    # Activities
+    "GET provider/activities": Row("view", at("provider/activities")),
+    "POST provider/activities": Row("create", new_activity, 201),
+    "GET provider/activities/<uuid:pk>": Row("view", lambda world: (of("activities", world.activity()), None)),
+    "PATCH provider/activities/<uuid:pk>": Row(
+        "edit", lambda world: (of("activities", world.activity()), {"title": "Swim Sharks"})
+    ),
+    "DELETE provider/activities/<uuid:pk>": Row("delete", lambda world: (of("activities", world.activity()), None)),
+    "POST provider/activities/<uuid:pk>/publish": Row(
+        "edit", lambda world: (of("activities", world.activity()) + "/publish", None)
+    ),
+    "POST provider/activities/<uuid:pk>/unpublish": Row(
+        "edit", lambda world: (of("activities", world.activity(status="published")) + "/unpublish", None)
+    ),
+    "POST provider/activities/<uuid:pk>/archive": Row(
+        "edit", lambda world: (of("activities", world.activity()) + "/archive", None)
+    ),
+    "POST provider/activities/<uuid:pk>/restore": Row(
+        "edit", lambda world: (of("activities", world.activity(status="archived")) + "/restore", None)
+    ),
+    # Offerings
+    "GET provider/activities/<uuid:activity_id>/offerings": Row(
+        "view", lambda world: (of("activities", world.activity()) + "/offerings", None)
+    ),
+    "POST provider/activities/<uuid:activity_id>/offerings": Row(
+        "create",
+        lambda world: (
+            of("activities", world.activity()) + "/offerings",
+            {"type": "camp", "priceCents": 9900},
+        ),
+        201,
+    ),
+    "GET provider/offerings/<uuid:pk>": Row("view", lambda world: (of("offerings", world.offering()), None)),
+    "PATCH provider/offerings/<uuid:pk>": Row(
+        "edit", lambda world: (of("offerings", world.offering()), {"priceCents": 9900})
+    ),
+    "DELETE provider/offerings/<uuid:pk>": Row("delete", lambda world: (of("offerings", world.offering()), None)),
+    # Images
+    "GET provider/activities/<uuid:activity_id>/images": Row(
+        "view", lambda world: (of("activities", world.activity()) + "/images", None)
+    ),
+    "POST provider/activities/<uuid:activity_id>/images": Row(
+        "create", lambda world: (of("activities", world.activity()) + "/images", {"contentType": "image/png"}), 201
+    ),
+    "PATCH provider/images/<uuid:pk>": Row("edit", lambda world: (of("images", world.image()), {"alt": "A pool"})),
+    "DELETE provider/images/<uuid:pk>": Row("delete", lambda world: (of("images", world.image()), None)),
+    "POST provider/images/<uuid:pk>/complete": Row(
+        "create", lambda world: (of("images", world.image(status="ready")) + "/complete", None)
     ),
     # The schedule
     "GET provider/activities/<uuid:activity_id>/sessions": Row(
