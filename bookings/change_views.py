@@ -51,6 +51,7 @@ class ProviderSessionView(APIView):
         body.is_valid(raise_exception=True)
         series, dry_run = body.validated_data["series"], body.validated_data["dry_run"]
         outcome = changes.change_session(
+            provider_id=own_account(request).pk,
             session_id=self.get_session(session_id).pk,
             change=body.change,
             series=series,

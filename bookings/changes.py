@@ -22,6 +22,7 @@ from marketplace.sessions import overlap_warnings
 from notifications.models import Notification
 from notifications.services import notify
 from providers.models import Location
+from providers.services import lock_account
 
 LIVE = (Booking.Status.PENDING_PAYMENT, Booking.Status.CONFIRMED)
 
@@ -48,9 +49,15 @@ class Outcome:
 
 
 def change_session(
-    *, session_id: UUID, change: Change, series: bool = False, dry_run: bool = False, now: datetime
+    *,
+    provider_id: UUID,
+    session_id: UUID,
+    change: Change,
+    series: bool = False,
+    dry_run: bool = False,
+    now: datetime,
 ) -> Outcome:
-    """Changes a session, or with `series` this and the following ones of its series by as much on the wall clock.
+    """Changes a session of this account, with `series` those that follow it by as much on the wall clock, too.
 
     Another time or place raises `sequence`, tells the parents with a seat once for all of it, and lets their bookings
     be cancelled for a full refund until the first session that is left begins. `dry_run` writes nothing.
@@ -59,8 +66,11 @@ def change_session(
     `ValidationFailed` for impossible times.
     """
     with transaction.atomic():
+        if change.location_id:
+            # Before any session, as everywhere: the place stays where it is until commit.
+            lock_account(provider_id)
         sessions = lock_changeable(session_id, series=series, now=now)
-        place = find_place(change.location_id, sessions[0])
+        place = find_place(change.location_id, provider_id)
         moved = move(sessions, change, place, now=now)
         resized = set_capacity(sessions, change.capacity)
         outcome = Outcome(sessions=sessions, moved=moved, warnings=warnings_of(moved))
@@ -89,12 +99,12 @@ def lock_changeable(session_id: UUID, *, series: bool, now: datetime) -> list[Se
     return [session, *sorted(later, key=lambda each: (each.starts_at, each.pk))]
 
 
-def find_place(location_id: UUID | None, session: Session) -> Location | None:
-    """The provider's place to move to, kept until commit; None where there is to be no other."""
+def find_place(location_id: UUID | None, provider_id: UUID) -> Location | None:
+    """The provider's place to move to; None where there is to be no other."""
     if location_id is None:
         return None
-    mine = Location.objects.filter(provider=session.activity.provider_id).select_related("city__country")
-    found = mine.select_for_update(of=("self",), no_key=True).filter(pk=location_id).first()
+    mine = Location.objects.filter(provider=provider_id).select_related("city__country")
+    found = mine.filter(pk=location_id).first()
     if found is None:
         raise NotFound("There is no such location.", field="locationId")
     return found

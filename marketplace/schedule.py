@@ -1,6 +1,6 @@
 """When sessions take place: one at a time, or weekly on the wall clock of their location.
 
-Ten o'clock stays ten o'clock when the clocks change. docs/schedule.md tells the rules, decision 0011 why they are so.
+Ten o'clock stays ten o'clock when the clocks change. docs/schedule.md tells the rules, decision 0012 why they are so.
 """
 
 from bisect import bisect_left, bisect_right
