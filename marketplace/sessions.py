@@ -11,6 +11,7 @@ from django.db import transaction
 from uuid_utils.compat import uuid7
 
 from core.errors import InvalidState, NotFound
+from marketplace.catalogue import lock_activity, refuse_archived
 from marketplace.models import Activity, Offering, Session
 from marketplace.schedule import Slot, Timing, Weekly, overlaps
 from providers.models import Location
@@ -40,25 +41,20 @@ class Plan:
     warnings: list[dict[str, Any]]
 
 
-def plan(*, activity: Activity, wanted: Wanted, now: datetime, lock: bool = False) -> Plan:
-    """What `create` would make of `wanted`; `lock` keeps offering and place as they are until commit.
+def plan(*, activity: Activity, wanted: Wanted, now: datetime) -> Plan:
+    """What `create` would make of `wanted`.
 
     Raises `NotFound` for an offering or a place that is not the activity's or its provider's, `InvalidState` where
     nothing may be added, `ValidationFailed` for impossible times.
     """
-    offerings = activity.offerings.filter(pk=wanted.offering_id)
-    places = Location.objects.filter(provider=activity.provider_id, pk=wanted.location_id)
-    places = places.select_related("city__country")
-    if lock:
-        offerings = offerings.select_for_update(no_key=True)
-        places = places.select_for_update(of=("self",), no_key=True)
-    offering, location = offerings.first(), places.first()
+    offering = activity.offerings.filter(pk=wanted.offering_id).first()
+    places = Location.objects.filter(provider=activity.provider_id).select_related("city__country")
+    location = places.filter(pk=wanted.location_id).first()
     if offering is None:
         raise NotFound("This activity has no such offering.", field="offeringId")
     if location is None:
         raise NotFound("There is no such location.", field="locationId")
-    if activity.status == Activity.Status.ARCHIVED:
-        raise InvalidState("This activity is archived.")
+    refuse_archived(activity)
     if offering.status != Offering.Status.ACTIVE:
         raise InvalidState("This offering is no longer sold.")
     zone, country = ZoneInfo(location.city.timezone), location.city.country.code
@@ -76,7 +72,9 @@ def plan(*, activity: Activity, wanted: Wanted, now: datetime, lock: bool = Fals
 def create(*, activity: Activity, wanted: Wanted, now: datetime) -> tuple[Plan, list[Session]]:
     """Makes the sessions, a weekly timetable's as one series. Raises what `plan` raises."""
     with transaction.atomic():
-        made = plan(activity=activity, wanted=wanted, now=now, lock=True)
+        # Offering and place stay as they are until commit: whoever takes them away locks the account first.
+        activity = lock_activity(activity)
+        made = plan(activity=activity, wanted=wanted, now=now)
         series_id = uuid7() if isinstance(wanted.timing, Weekly) else None
         sessions = Session.objects.bulk_create(
             Session(
