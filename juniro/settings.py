@@ -343,7 +343,15 @@ vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Juniro <hello@juniro.localhost>")
 # Where the letters of each kind of notification are written.
-NOTIFICATION_CONTENTS = ["notifications.emails", "providers.emails"]
+NOTIFICATION_CONTENTS = [
+    "notifications.emails",
+    "providers.emails",
+    "bookings.emails",
+    "bookings.session_emails",
+    "bookings.review_emails",
+    "payments.emails",
+    "messaging.emails",
+]
 NOTIFICATION_RETENTION_DAYS = number("NOTIFICATION_RETENTION_DAYS", 180, at_least=1)
 
 # --- REST framework ------------------------------------------------------------------------------------------------
