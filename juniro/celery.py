@@ -28,5 +28,7 @@ app.conf.beat_schedule = {
     "send invitations": {"task": "providers.tasks.send_invitations", "schedule": 60.0},
     "settle slugs": {"task": "providers.tasks.settle_slugs", "schedule": 300.0},
     "purge invitations": {"task": "providers.tasks.purge_invitations", "schedule": 86400.0},
+    "erase accounts": {"task": "privacy.tasks.erase_due", "schedule": 60.0},
+    "make exports": {"task": "privacy.tasks.make_exports", "schedule": 60.0},
     "purge idempotency keys": {"task": "core.tasks.purge_idempotency_keys", "schedule": 3600.0},
 }

@@ -155,6 +155,7 @@ INSTALLED_APPS = [
     "bookings",
     "payments",
     "messaging",
+    "privacy",
 ]
 
 MIDDLEWARE = [
@@ -381,6 +382,7 @@ RATE_LIMITS = {
     "message": number("RATE_LIMIT_MESSAGE", 30, at_least=1),
 }
 MAX_BODY_BYTES = 1024 * 1024
+ERASURE_GRACE_DAYS = number("ERASURE_GRACE_DAYS", 0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 SPECTACULAR_SETTINGS = {
@@ -443,6 +445,8 @@ UNFOLD = {
                 "notifications.Notification": {"icon": "notifications"},
                 "notifications.NotificationPreference": {"icon": "notifications_off"},
                 "notifications.Bounce": {"icon": "unsubscribe"},
+                "privacy.ExportRequest": {"icon": "folder_zip"},
+                "privacy.ErasureRequest": {"icon": "delete_forever"},
                 "users.AccountTombstone": {"icon": "person_off"},
             },
             "Providers": {

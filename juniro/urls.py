@@ -19,6 +19,7 @@ APPS = (
     "bookings",
     "payments",
     "messaging",
+    "privacy",
 )
 
 urlpatterns = [

@@ -21,6 +21,7 @@ from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Reconciliation, Refund, WebhookEvent
+from privacy.models import ErasureRequest, ExportRequest
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
 from tests.factories import (
@@ -57,6 +58,7 @@ OURS = [
         "bookings",
         "payments",
         "messaging",
+        "privacy",
     }
 ]
 
@@ -128,6 +130,8 @@ def world(now) -> SimpleNamespace:
     review = Review.objects.create(booking=booking, parent=parent, rating=5)
     ReviewReport.objects.create(review=review, reporter=staff.user, reason="Rude")
     RatingStale.objects.create(activity=booking.session.activity)
+    ErasureRequest.objects.create(user=parent.user, auth_id=parent.user.auth_id, next_step_at=now)
+    ExportRequest.objects.create(user=parent.user, next_attempt_at=now)
     RosterView.objects.create(user=staff.user, session=booking.session, format="csv", children=1, request_id="x")
     CalendarFeed.objects.create(user=staff.user, provider_account=provider, location=location, token_sha256="a")
     Refund.objects.create(payment=payment, amount_cents=1, currency="USD", reason="x", processor_refund_id="re_1")
@@ -193,6 +197,8 @@ ALLOWED_VALUES = {
     "message_sender_type_allowed": "messaging_message.sender_type",
     "conversation_blocked_by_allowed": "messaging_conversation.blocked_by",
     "review_status_allowed": "bookings_review.status",
+    "erasurerequest_status_allowed": "privacy_erasurerequest.status",
+    "exportrequest_status_allowed": "privacy_exportrequest.status",
     "reviewreport_status_allowed": "bookings_reviewreport.status",
     "messagereport_status_allowed": "messaging_messagereport.status",
 }
@@ -228,6 +234,11 @@ CHECKS = [
     ("payment_paid_at_known", "payments_payment", "status = 'paid', paid_at = NULL"),
     ("refund_amount_positive", "payments_refund", "amount_cents = 0"),
     ("conversation_blocked_by_somebody", "messaging_conversation", "status = 'blocked'"),
+    ("erasurerequest_done_keeps_nothing", "privacy_erasurerequest", "status = 'done', completed_at = now()"),
+    ("erasurerequest_done_keeps_nothing", "privacy_erasurerequest", "status = 'done', auth_id = ''"),
+    ("exportrequest_progress_range", "privacy_exportrequest", "progress = 101"),
+    ("exportrequest_ready_has_a_file", "privacy_exportrequest", "status = 'ready', expires_at = now()"),
+    ("exportrequest_ready_has_a_file", "privacy_exportrequest", "status = 'ready', file = 'a'"),
     ("conversation_blocked_by_somebody", "messaging_conversation", "blocked_by = 'parent'"),
 ]
 # Their trigger or another CHECK of the same table speaks first, so they have a test of their own.
@@ -343,6 +354,8 @@ UNIQUE = [
 ]
 # Partial and expression indexes, each with a test of its own below.
 PARTIAL = {
+    "erasurerequest_one_open",
+    "exportrequest_one_queued",
     "user_staff_email",
     "location_one_default",
     "invitation_one_open",
@@ -424,6 +437,15 @@ def test_an_address_has_one_open_invitation_to_an_account_in_any_spelling(world)
     execute("providers_invitation", "UPDATE providers_invitation SET accepted_at = now()")
     copy_row("providers_invitation", token_sha256=NEW, accepted_at="NULL")
     assert count("providers_invitation") == 2
+
+
+def test_an_account_has_one_open_erasure_and_one_queued_export(world):
+    with refused(constraint="erasurerequest_one_open"):
+        copy_row("privacy_erasurerequest", status="'erased'")
+    with refused(constraint="exportrequest_one_queued"):
+        copy_row("privacy_exportrequest", progress="1")
+    copy_row("privacy_erasurerequest", status="'cancelled'")
+    copy_row("privacy_exportrequest", status="'failed'")
 
 
 def test_a_child_holds_one_seat_in_a_session(world):

@@ -16,6 +16,7 @@ from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Reconciliation, Refund, WebhookEvent
+from privacy.models import ErasureRequest, ExportRequest
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
 from tests import factories as make
@@ -141,6 +142,12 @@ ROWS: dict[str, Callable[[int], Any]] = {
         type="checkout.session.completed",
         payload={"id": f"evt_{n}"},
         payment=make.PaymentFactory(),
+    ),
+    "privacy.ErasureRequest": lambda n: ErasureRequest.objects.create(
+        user=make.UserFactory(), next_step_at=make.in_days(1)
+    ),
+    "privacy.ExportRequest": lambda n: ExportRequest.objects.create(
+        user=make.UserFactory(), next_attempt_at=make.in_days(0)
     ),
     "providers.Invitation": lambda n: Invitation.objects.create(
         provider_account=make.ProviderAccountFactory(),

@@ -1,0 +1,234 @@
+"""Everything that this region holds about a person, for that person (API architecture §6).
+
+An allowlist: what is not named in `SECTIONS` is not exported, and a test fails for a table that points at a person and
+stands neither here nor in `LEFT_OUT`.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Model, QuerySet
+
+from bookings.models import Booking, CalendarFeed, Review, ReviewReport, RosterView, Seat
+from core.dispatch import after_commit
+from core.envelope import camelize_key
+from marketplace.models import ParentInterest
+from messaging.models import Conversation, Message, MessageReport
+from notifications.models import Bounce, Notification, NotificationPreference
+from payments.models import Payment, Refund, WebhookEvent
+from privacy.models import ErasureRequest, ExportRequest
+from providers.models import Invitation, ProviderUser
+from users.models import AccountTombstone, Child, Consent, Parent, User
+
+log = structlog.get_logger("juniro.privacy")
+
+KEPT_FOR = timedelta(days=3)
+MAX_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the export: whose rows, found how, and which of their columns (`relation__column` for others').
+
+    `without` names the columns that are not told: ours alone, or told elsewhere.
+    """
+
+    name: str
+    model: type[Model]
+    of: str
+    columns: str
+    without: str = ""
+
+    def rows(self, user: User) -> list[dict[str, Any]]:
+        rows = self.model._default_manager.filter(**{self.of: user.pk}).order_by("pk")
+        names = self.columns.split()
+        return [
+            {camelize_key(name.replace("__", "_")): value for name, value in zip(names, row, strict=True)}
+            for row in rows.values_list(*names)
+        ]
+
+
+SECTIONS = [
+    Section(
+        "account",
+        User,
+        "pk",
+        "id email role home_region country__code is_active last_seen_at created_at",
+        without="password last_login is_superuser auth_id is_staff",
+    ),
+    Section("profile", Parent, "user", "first_name last_name phone"),
+    Section("children", Child, "parent__user", "id first_name last_name birth_date removed_at created_at"),
+    Section("interests", ParentInterest, "parent__user", "category__name child_id created_at"),
+    Section("consents", Consent, "user", "id kind version granted created_at"),
+    Section(
+        "bookings",
+        Booking,
+        "parent__user",
+        "id status child_id session__activity__title session__activity__provider__business_name session__starts_at "
+        "amount_cents currency expires_at refundable_until confirmed_at cancelled_at cancellation_reason created_at",
+        without="offering",
+    ),
+    Section(
+        "seats",
+        Seat,
+        "booking__parent__user",
+        "booking_id child_id session__starts_at session__ends_at session__location__name session__location__address "
+        "attendance attendance_at released_at",
+    ),
+    Section(
+        "payments",
+        Payment,
+        "booking__parent__user",
+        "id booking_id status amount_cents currency processor processor_payment_id processor_checkout_id paid_at "
+        "failed_at refunded_at created_at",
+        without="checkout_url checkout_expires_at status_reason idempotency_key needs_review looked_up_at pending_at",
+    ),
+    Section(
+        "refunds",
+        Refund,
+        "payment__booking__parent__user",
+        "id payment_id status amount_cents currency reason processor_refund_id succeeded_at created_at",
+        without="attempts refusals next_attempt_at error",
+    ),
+    Section(
+        "reviews",
+        Review,
+        "parent__user",
+        "id booking_id rating comment status hidden_reason response responded_at edited_at created_at",
+    ),
+    Section("review_reports", ReviewReport, "reporter", "review_id reason status created_at"),
+    Section(
+        "conversations",
+        Conversation,
+        "parent__user",
+        "id provider__business_name booking_id subject status last_message_at parent_read_at created_at",
+        without="provider_read_at blocked_by",
+    ),
+    Section(
+        "messages",
+        Message,
+        "conversation__parent__user",
+        "conversation_id number sender_type content attachments read_at created_at",
+        without="sender",
+    ),
+    Section("message_reports", MessageReport, "reporter", "message_id reason status created_at", without="resolution"),
+    Section(
+        "notifications",
+        Notification,
+        "user",
+        "kind subject_id status sent_at read_at created_at",
+        without="dedupe_key attempts next_attempt_at error",
+    ),
+    Section("notification_preferences", NotificationPreference, "user", "kind email"),
+    Section("bounces", Bounce, "user", "reason happened_at", without="email_sha256"),
+    Section(
+        "calendar_feeds",
+        CalendarFeed,
+        "user",
+        "provider_account__business_name location__name created_at",
+        without="token_sha256",
+    ),
+    Section("businesses", ProviderUser, "user", "provider_account__business_name role created_at"),
+    Section(
+        "exports",
+        ExportRequest,
+        "user",
+        "id status expires_at created_at",
+        without="progress attempts next_attempt_at file",
+    ),
+    Section(
+        "erasure_requests",
+        ErasureRequest,
+        "user",
+        "id status next_step_at erased_at completed_at created_at",
+        without="auth_id attempts auth_deleted_at error",
+    ),
+]
+
+# Tables that point at a person and are not exported, each with the reason.
+LEFT_OUT: dict[type[Model], str] = {
+    WebhookEvent: "The processor's news about a payment; what it says of the person stands in payments and refunds.",
+    Invitation: "Names the invited address; who is staff stands in businesses.",
+    RosterView: "Tells who looked at a roster, an audit of the provider's staff.",
+    AccountTombstone: "A hash of an account that is gone.",
+}
+
+
+def everything_about(user: User, *, now: datetime, told: Callable[[int], object] = lambda _: None) -> dict[str, Any]:
+    """The export as data, keys in camelCase; `told` hears how many per cent are done."""
+    data: dict[str, Any] = {
+        "residency": {
+            "region": settings.REGION,
+            "homeRegion": user.home_region,
+            "statement": "All of this is held in this region only. No other region has a copy.",
+            "exportedAt": now,
+        }
+    }
+    for number, section in enumerate(SECTIONS, start=1):
+        data[camelize_key(section.name)] = section.rows(user)
+        told(number * 90 // len(SECTIONS))
+    return data
+
+
+# --- Archives, made by a worker --------------------------------------------------------------------------------------
+
+
+def request_export(*, user: User, now: datetime) -> ExportRequest:
+    """Asks for an archive; while one is being made, asking again gives that one."""
+    with transaction.atomic():
+        User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
+        made, is_new = ExportRequest.objects.get_or_create(
+            user=user, status=ExportRequest.Status.QUEUED, defaults={"next_attempt_at": now}
+        )
+        if is_new:
+            after_commit("privacy.tasks.make_export", made.pk)
+    return made
+
+
+def make_archive(export_id: UUID, *, now: datetime) -> ExportRequest | None:
+    """Makes a queued archive and keeps it for three days. None if another worker is at it, or it is not due.
+
+    The claim pushes the next attempt ahead, so that a crash means one more try. Raises what the storage raises.
+    """
+    with transaction.atomic():
+        due = ExportRequest.objects.filter(pk=export_id, status=ExportRequest.Status.QUEUED, next_attempt_at__lte=now)
+        export = due.select_for_update(of=("self",), skip_locked=True).first()
+        if export is None:
+            return None
+        export.attempts += 1
+        export.next_attempt_at = now + timedelta(minutes=2**export.attempts)
+        export.save(update_fields=["attempts", "next_attempt_at", "updated_at"])
+        if export.attempts > MAX_ATTEMPTS:
+            return export.move(ExportRequest.Status.FAILED)
+    mine: QuerySet[ExportRequest] = ExportRequest.objects.filter(pk=export.pk)
+    data = everything_about(export.user, now=now, told=lambda per_cent: mine.update(progress=per_cent))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr("juniro.json", orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+        for row in data["messages"]:
+            for each in row["attachments"] or []:
+                with default_storage.open(each["name"]) as attachment:
+                    files.writestr(f"attachments/{each['name'].rpartition('/')[2]}", attachment.read())
+    name = default_storage.save(f"exports/{export.pk}.zip", ContentFile(archive.getvalue()))
+    return export.move(ExportRequest.Status.READY, progress=100, file=name, expires_at=now + KEPT_FOR)
+
+
+def expire_archives(*, now: datetime) -> int:
+    """Deletes archives whose time is over; returns how many."""
+    expired = 0
+    for export in ExportRequest.objects.filter(status=ExportRequest.Status.READY, expires_at__lte=now)[:200]:
+        default_storage.delete(export.file)
+        export.move(ExportRequest.Status.EXPIRED, file="")
+        expired += 1
+    return expired

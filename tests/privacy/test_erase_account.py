@@ -1,0 +1,328 @@
+"""DELETE /v1/auth/account: what is settled first, what goes, what stays, and what a crash or an outage leaves."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+import requests
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connections
+
+from bookings.models import Booking, CalendarFeed, Seat
+from core.models import IdempotencyKey
+from marketplace.models import Activity, ParentInterest
+from messaging.models import Conversation, Message
+from notifications.models import Notification, NotificationPreference
+from payments.models import Refund, WebhookEvent
+from privacy import erasure
+from privacy.models import ErasureRequest
+from providers.models import Invitation, ProviderUser
+from tests import tokens
+from tests.factories import (
+    BookingFactory,
+    CategoryFactory,
+    ChildFactory,
+    ConsentFactory,
+    LocationFactory,
+    PaymentFactory,
+    ProviderUserFactory,
+    ReviewFactory,
+    SessionFactory,
+    in_days,
+)
+from users import supabase
+from users.models import AccountTombstone, Child, Parent, User
+
+pytestmark = pytest.mark.django_db(databases=["default", "global"])
+
+ACCOUNT = "/v1/auth/account"
+CANARY = "canary7351"
+
+
+@pytest.fixture
+def supabase_user(sandbox, settings) -> str:
+    """A user of the sandbox's Supabase."""
+    settings.SUPABASE_URL = f"{sandbox.url}/supabase"
+    admin = {"apikey": settings.SUPABASE_SERVICE_ROLE_KEY}
+    admin["Authorization"] = f"Bearer {settings.SUPABASE_SERVICE_ROLE_KEY}"
+    made = requests.post(
+        f"{settings.SUPABASE_URL}/auth/v1/admin/users",
+        json={"email": f"{uuid.uuid4().hex}@example.com", "password": "long enough 1"},
+        headers=admin,
+        timeout=10,
+    )
+    made.raise_for_status()
+    return made.json()["id"]
+
+
+def exists_at_supabase(settings, auth_id) -> bool:
+    key = settings.SUPABASE_SERVICE_ROLE_KEY
+    found = requests.get(
+        f"{settings.SUPABASE_URL}/auth/v1/admin/users/{auth_id}",
+        headers={"apikey": key, "Authorization": f"Bearer {key}"},
+        timeout=10,
+    )
+    return found.status_code == 200
+
+
+@pytest.fixture
+def ana(supabase_user) -> User:
+    """A parent with something in every table, and a canary in every free text."""
+    child = ChildFactory(
+        parent__user__auth_id=supabase_user,
+        parent__user__email=f"{CANARY}@example.com",
+        parent__first_name=CANARY,
+        parent__last_name=CANARY,
+        parent__phone="+15125557351",
+        first_name=CANARY,
+        last_name=CANARY,
+    )
+    user = child.parent.user
+    ChildFactory(parent=child.parent, first_name=CANARY)
+    ConsentFactory(user=user)
+    ParentInterest.objects.create(parent=child.parent, child=child, category=CategoryFactory())
+    past = BookingFactory(child=child, status="completed", cancellation_reason=CANARY, session__starts_at=in_days(-9))
+    payment = PaymentFactory(booking=past, status="paid", checkout_url=f"https://pay.example/{CANARY}")
+    Refund.objects.create(
+        payment=payment, amount_cents=1, currency="USD", reason=CANARY, status="succeeded", processor_refund_id="re_1"
+    )
+    WebhookEvent.objects.create(
+        processor="stripe", event_id="evt_1", body_sha256="1", type="x", payload={"name": CANARY}, payment=payment
+    )
+    ReviewFactory(booking=past, comment=CANARY, response=CANARY, responded_at=in_days(-1))
+    thread = Conversation.objects.create(
+        parent=child.parent, provider=past.session.activity.provider, subject=CANARY, booking=past
+    )
+    name = default_storage.save(f"attachments/{uuid.uuid4()}.txt", ContentFile(CANARY.encode()))
+    Message.objects.create(
+        conversation=thread,
+        number=1,
+        sender=user,
+        sender_type="parent",
+        content=CANARY,
+        attachments=[{"url": "/x", "type": "text/plain", "name": name}],
+    )
+    answerer = ProviderUserFactory(provider_account=thread.provider).user
+    Message.objects.create(
+        conversation=thread, number=2, sender=answerer, sender_type="provider", content=f"Dear {CANARY}"
+    )
+    Notification.objects.create(user=user, kind="refund_sent", dedupe_key=CANARY)
+    NotificationPreference.objects.create(user=user, kind="session_reminder")
+    CalendarFeed.objects.create(user=user, token_sha256="t")
+    Invitation.objects.create(
+        provider_account=thread.provider, email=user.email.upper(), token_sha256="i", expires_at=in_days(7)
+    )
+    IdempotencyKey.objects.create(
+        key="k", user_id=user.pk, method="POST", path="/", body_sha256="b", response=CANARY, expires_at=in_days(1)
+    )
+    return user
+
+
+def everything(alias="default") -> str:
+    """All rows of all tables as text."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
+        tables = [name for (name,) in cursor.fetchall()]
+        rows = []
+        for table in tables:
+            cursor.execute(f"SELECT string_agg({table}::text, E'\\n') FROM {table}")
+            rows.append(cursor.fetchone()[0] or "")
+    return "\n".join(rows)
+
+
+def test_nothing_tells_any_more_who_it_was_and_the_books_stay(api, ana, settings):
+    assert everything().count(CANARY) > 15
+    auth_id = ana.auth_id
+    attachment = Message.objects.get(number=1).attachments[0]["name"]
+    answer = api.as_user(ana).delete(ACCOUNT)
+    assert (answer.status, answer.data) == (200, None)
+
+    left = everything()
+    assert CANARY.lower() not in left.lower()
+    assert "5557351" not in left
+    assert not default_storage.exists(attachment)
+    assert CANARY not in everything("global")
+    # The books: who paid what, without a name.
+    booking = Booking.objects.get()
+    assert (booking.status, booking.payments.get().status, booking.amount_cents) == ("completed", "paid", 2500)
+    assert booking.review.rating == 4
+    assert (booking.child.birth_date, booking.child.removed_at is not None) == (None, True)
+    assert Child.objects.count() == 1  # the one who was never booked is gone
+    user = User.objects.get(pk=ana.pk)
+    assert (user.is_active, user.email, user.auth_id) == (False, "", f"erased:{user.pk}")
+    assert user.consents.count() == 1
+    assert not exists_at_supabase(settings, auth_id)
+
+
+def test_a_token_that_outlives_the_account_opens_nothing(api, ana):
+    caller = api.as_user(ana)
+    token = tokens.sign(sub=ana.auth_id, email=ana.email)
+    caller.delete(ACCOUNT)
+    assert caller.get("/v1/me").code == (401, "INVALID_TOKEN")
+    assert caller.delete(ACCOUNT).code == (401, "INVALID_TOKEN")
+    again = api.with_token(token).post("/v1/auth/sync", {"home_region": "us"})
+    assert again.code == (401, "INVALID_TOKEN")
+    assert CANARY not in everything()
+
+
+def test_bookings_that_lie_ahead_are_cancelled_and_refunded_first(api, supabase_user, now):
+    booking = BookingFactory(status="confirmed", child__parent__user__auth_id=supabase_user)
+    PaymentFactory(booking=booking, status="paid")
+    begun = BookingFactory(child=booking.child, status="confirmed", session__starts_at=in_days(-0.01))
+    assert api.as_user(booking.parent.user).delete(ACCOUNT).status == 200
+    booking.refresh_from_db()
+    begun.refresh_from_db()
+    assert (booking.status, begun.status) == ("cancelled", "confirmed")
+    assert not Seat.objects.held().filter(booking=booking).exists()
+    refund = Refund.objects.get()
+    assert (refund.amount_cents, refund.status) == (2500, "pending")
+
+
+@pytest.mark.parametrize("case", ["open checkout", "under review", "refund on its way"])
+def test_with_money_in_flight_the_account_stays(api, case):
+    if case == "open checkout":
+        payment = PaymentFactory(status="pending")
+    else:
+        booking = BookingFactory(status="confirmed")
+        payment = PaymentFactory(status="paid", booking=booking, needs_review=case == "under review")
+    if case == "refund on its way":
+        Refund.objects.create(payment=payment, amount_cents=1, currency="USD", reason="x", status="sent")
+    user = payment.booking.parent.user
+    assert api.as_user(user).delete(ACCOUNT).code == (409, "OPEN_BALANCE")
+    user.refresh_from_db()
+    assert user.is_active
+    assert not ErasureRequest.objects.exists()
+    assert not AccountTombstone.objects.exists()
+
+
+def test_a_grace_period_can_be_used_to_come_back(api, supabase_user, settings, now):
+    settings.ERASURE_GRACE_DAYS = 7
+    child = ChildFactory(parent__user__auth_id=supabase_user)
+    caller = api.as_user(child.parent.user)
+    assert caller.post(f"{ACCOUNT}/restore").code == (409, "INVALID_STATE")
+    assert caller.delete(ACCOUNT).status == 200
+    assert caller.delete(ACCOUNT).status == 200
+    request = ErasureRequest.objects.get()
+    assert timedelta(days=6.9) < request.next_step_at - now < timedelta(days=7.1)
+    assert erasure.take_next_step(request.pk, now=now) is None
+    answer = caller.post(f"{ACCOUNT}/restore")
+    assert (answer.status, answer.data["status"]) == (200, "cancelled")
+    assert erasure.take_next_step(request.pk, now=now + timedelta(days=8)) is None
+    child.refresh_from_db()
+    assert child.first_name == "Mia"
+
+    caller.delete(ACCOUNT)
+    second = ErasureRequest.objects.get(status="requested")
+    assert erasure.take_next_step(second.pk, now=now + timedelta(days=8)).status == "erased"
+    assert caller.get("/v1/me").code == (401, "INVALID_TOKEN")
+
+
+def test_with_supabase_down_the_data_goes_at_once_and_the_user_there_later(api, ana, settings, now):
+    url, settings.SUPABASE_URL = settings.SUPABASE_URL, "http://127.0.0.1:9"
+    auth_id = ana.auth_id
+    assert api.as_user(ana).delete(ACCOUNT).status == 200
+    request = ErasureRequest.objects.get()
+    assert (request.status, request.attempts, request.auth_id) == ("erased", 1, auth_id)
+    assert CANARY not in everything()
+    settings.SUPABASE_URL = url
+    assert exists_at_supabase(settings, auth_id)
+    later = now + timedelta(hours=1)
+    assert erasure.take_next_step(request.pk, now=later).status == "done"
+    assert not exists_at_supabase(settings, auth_id)
+    request.refresh_from_db()
+    assert (request.auth_id, request.completed_at) == ("", later)
+    assert auth_id not in everything()
+
+
+def test_what_a_request_under_way_still_wrote_goes_with_the_second_look(api, ana, now):
+    api.as_user(ana).delete(ACCOUNT)
+    request = ErasureRequest.objects.get()
+    assert request.status == "erased"
+    Parent.objects.filter(user=ana).update(first_name=CANARY)
+    assert erasure.take_next_step(request.pk, now=now + timedelta(minutes=1)) is None
+    assert erasure.take_next_step(request.pk, now=now + timedelta(minutes=10)).status == "done"
+    assert CANARY not in everything()
+    assert erasure.take_next_step(request.pk, now=now + timedelta(minutes=20)) is None
+
+
+@pytest.mark.parametrize("step", ["cancel_booking", "scrub", "delete_user"])
+def test_a_crash_at_any_step_is_made_good_by_the_sweep(ana, now, monkeypatch, step):
+    class Crash(BaseException):
+        pass
+
+    def crash(*_, **__):
+        raise Crash
+
+    BookingFactory(child=ana.parent.children.first(), status="confirmed")
+    request = erasure.request_erasure(user=ana, now=now)
+    with monkeypatch.context() as patched:
+        patched.setattr(supabase if step == "delete_user" else erasure, step, crash)
+        with pytest.raises(Crash):
+            erasure.take_next_step(request.pk, now=now)
+    erasure.take_next_step(request.pk, now=now)
+    done = erasure.take_next_step(request.pk, now=now + timedelta(minutes=10))
+    assert done.status == "done"
+    assert CANARY not in everything()
+    assert set(Booking.objects.values_list("status", flat=True)) == {"completed", "cancelled"}
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "global"])
+def test_two_workers_at_once_erase_once(ana, now, at_once):
+    request = erasure.request_erasure(user=ana, now=now)
+    answers = at_once(lambda _: erasure.take_next_step(request.pk, now=now), [1, 2, 3])
+    assert all(each is None or isinstance(each, ErasureRequest) for each in answers)
+    assert AccountTombstone.objects.count() == 1
+    assert CANARY not in everything()
+
+
+# --- Businesses ------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_owner_of_a_business_with_staff_hands_over_first(api):
+    owner = ProviderUserFactory()
+    ProviderUserFactory(provider_account=owner.provider_account, role="admin")
+    assert api.as_user(owner.user).delete(ACCOUNT).code == (409, "LAST_OWNER")
+    assert not ErasureRequest.objects.exists()
+
+
+def test_seats_that_families_hold_keep_a_business_alive(api):
+    owner = ProviderUserFactory()
+    session = SessionFactory(offering__activity__provider=owner.provider_account)
+    BookingFactory(session=session, status="confirmed")
+    assert api.as_user(owner.user).delete(ACCOUNT).code == (409, "OPEN_BALANCE")
+
+
+def test_a_business_ends_with_its_only_owner(api, supabase_user):
+    owner = ProviderUserFactory(
+        user__auth_id=supabase_user,
+        provider_account__type="individual",
+        provider_account__business_name=f"Piano with {CANARY}",
+        provider_account__email=f"{CANARY}@example.com",
+    )
+    account = owner.provider_account
+    LocationFactory(provider=account, address=f"{CANARY} Street")
+    SessionFactory(offering__activity__provider=account)
+    assert api.as_user(owner.user).delete(ACCOUNT).status == 200
+    account.refresh_from_db()
+    assert (account.status, account.business_name, account.status_reason) == (
+        "suspended",
+        "Closed provider",
+        "Closed by its owner.",
+    )
+    assert set(Activity.objects.values_list("status", flat=True)) == {"archived"}
+    assert api.get("/v1/activities").data == []
+    assert CANARY not in everything()
+
+
+def test_one_of_several_owners_just_leaves(api, supabase_user):
+    owner = ProviderUserFactory(user__auth_id=supabase_user)
+    other = ProviderUserFactory(provider_account=owner.provider_account)
+    assert api.as_user(owner.user).delete(ACCOUNT).status == 200
+    assert list(ProviderUser.objects.all()) == [other]
+    other.provider_account.refresh_from_db()
+    assert other.provider_account.status == "verified"
+
+
+def test_without_a_token_nothing_is_deleted(api):
+    assert api.delete(ACCOUNT).code == (401, "UNAUTHORIZED")
