@@ -1,6 +1,6 @@
 """`python -m benchmarks [SIZE…]` or `make bench SIZES=1000,20000`: tables of ratios; no verdict.
 
-SIZES (default 1000,20000,200000), ROUNDS (5) and SECONDS (2) of each round; ONLY=load,crowd,layers,trips,growth,writes.
+SIZES (default 1000,20000,200000), ROUNDS (5) and ROUND_SECONDS (2); ONLY=load,crowd,layers,trips,growth,writes.
 """
 
 import os
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("DATABASE_URL is not set: use `make bench`, which starts the servers")
     sizes = sorted(int(size) for size in arguments or os.environ.get("SIZES", "1000,20000,200000").split(","))
     parts = os.environ.get("ONLY", ",".join(PARTS)).split(",")
-    often, seconds = int(os.environ.get("ROUNDS", "5")), float(os.environ.get("SECONDS", "2"))
+    often, seconds = int(os.environ.get("ROUNDS", "5")), float(os.environ.get("ROUND_SECONDS", "2"))
     for size in sizes:
         databases.prepare(size)
     set_up(sizes[0])
