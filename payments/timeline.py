@@ -21,11 +21,12 @@ class Entry:
     amount_cents: int | None = None
     currency: str | None = None
     detail: str = ""
+    is_consequence: bool = False
 
     @property
-    def place(self) -> tuple[datetime, int]:
+    def place(self) -> tuple[datetime, bool, int]:
         """What is told of the same moment stands in the order in which one led to the other."""
-        return self.at, ["event", "refund", "payment", "booking"].index(self.about)
+        return self.at, self.is_consequence, ["event", "refund", "payment", "booking"].index(self.about)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,9 @@ def timeline(booking: Booking) -> Timeline:
 def of_booking(booking: Booking) -> Iterator[Entry]:
     price: dict[str, Any] = {"amount_cents": booking.amount_cents, "currency": booking.currency}
     text = "Booked. The seat is held until it is paid." if booking.amount_cents else "Booked."
-    yield Entry(at=booking.created_at, about="booking", text=text, **price)
+    # A free one is confirmed in the moment in which its row is made.
+    at = min(booking.created_at, booking.confirmed_at or booking.created_at)
+    yield Entry(at=at, about="booking", text=text, **price)
     if booking.confirmed_at:
         yield Entry(at=booking.confirmed_at, about="booking", text="Booking confirmed.")
     if booking.cancelled_at:
@@ -101,7 +104,8 @@ def of_event(event: WebhookEvent) -> Iterator[Entry]:
 
 def of_refund(refund: Refund) -> Iterator[Entry]:
     about: dict[str, Any] = {"about": "refund", "amount_cents": refund.amount_cents, "currency": refund.currency}
-    yield Entry(at=refund.created_at, text=f"Refund: {refund.reason}", detail=str(refund.pk), **about)
+    owed = f"Refund: {refund.reason}"
+    yield Entry(at=refund.created_at, text=owed, detail=str(refund.pk), is_consequence=True, **about)
     if refund.status == Refund.Status.SENT:
         yield Entry(at=refund.updated_at, text="Refund sent.", detail=refund.processor_refund_id or "", **about)
     if refund.succeeded_at:
