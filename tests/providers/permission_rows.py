@@ -213,4 +213,6 @@ ROWS: dict[str, Row] = {
     "GET provider/sessions/<uuid:session_id>": Row("view", session()),
     "PATCH provider/sessions/<uuid:session_id>": Row("edit", session({"capacity": 12})),
     "DELETE provider/sessions/<uuid:session_id>": Row("delete", session()),
+    # Whoever is let in is told that this is no CSV.
+    "POST provider/import": Row("edit", at("provider/import", {}), 415),
 }
