@@ -78,14 +78,15 @@ class Parent:
         return until(lambda: self.call("GET", f"/v1/me/bookings/{booking_id}")["status"] == status)
 
 
-def whole_trip(live_server, sandbox, tasks, *, action, checkout_of):
+def whole_trip(live_server, sandbox, tasks, *, action, checkout_of, **wanted):
     """Book, check out, pay on the processor's page, be confirmed by webhook, cancel, be refunded by webhook."""
     session, child = SessionFactory(capacity=1), ChildFactory()
     parent = Parent(live_server.url, child.parent.user)
     body = {"sessionId": str(session.pk), "childId": str(child.pk)}
     booking = parent.call("POST", "/v1/me/bookings", body, **{"Idempotency-Key": "book"})
     assert booking["status"] == "pending_payment"
-    checkout = parent.call("POST", "/v1/payments/checkout", {"bookingId": booking["id"]}, **{"Idempotency-Key": "pay"})
+    body = {"bookingId": booking["id"], **wanted}
+    checkout = parent.call("POST", "/v1/payments/checkout", body, **{"Idempotency-Key": "pay"})
     assert checkout["status"] == "pending"
 
     act(sandbox, checkout_of(checkout), "decline")
@@ -122,6 +123,25 @@ def test_with_stripe(live_server, delivering, tasks, action):
         live_server, delivering, tasks, action=action, checkout_of=lambda it: it["checkoutUrl"].rpartition("/")[2]
     )
     assert payment.processor == "stripe"
+
+
+def test_with_stripe_in_india_beside_razorpay(live_server, delivering, india, settings, tasks):
+    settings.PAYMENT_PROCESSORS = ["razorpay", "stripe"]
+    payment = whole_trip(
+        live_server,
+        delivering,
+        tasks,
+        action="pay",
+        checkout_of=lambda it: it["checkoutUrl"].rpartition("/")[2],
+        processor="stripe",
+    )
+    assert (payment.processor, payment.currency) == ("stripe", "INR")
+    told = parent_of(live_server, payment).call("GET", f"/v1/me/bookings/{payment.booking_id}/timeline")
+    assert (told["currency"], told["paidCents"], told["refundedCents"]) == ("INR", 2500, 2500)
+
+
+def parent_of(live_server, payment):
+    return Parent(live_server.url, payment.booking.parent.user)
 
 
 def test_with_razorpay(live_server, delivering, india, tasks):
