@@ -5,9 +5,10 @@ Local mode needs no setting at all. In production a missing or unsafe one stops 
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -98,6 +99,21 @@ def uploads(address: str) -> dict:
         "BACKEND": "storages.backends.gcloud.GoogleCloudStorage",
         "OPTIONS": {"bucket_name": parts.netloc, "location": parts.path.strip("/")},
     }
+
+
+def mail_transport(address: str) -> tuple[dict, dict]:
+    """Django's and anymail's settings for a mail server, or for an API: `anymail+postmark://?server_token=…`."""
+    scheme, _, rest = address.partition("://")
+    provider = scheme.removeprefix("anymail+").replace("-", "_")
+    if provider == scheme:
+        try:
+            return env.email_url_config(address), {}
+        except (ImproperlyConfigured, ValueError):
+            refuse("EMAIL_URL must be an address such as smtp+tls://user:password@host:587.")
+    if not provider.isidentifier() or not find_spec(f"anymail.backends.{provider}"):
+        refuse(f"EMAIL_URL names {provider!r}, which anymail does not know.")
+    options = {f"{provider}_{key}".upper(): value for key, value in parse_qsl(rest.partition("?")[2])}
+    return {"EMAIL_BACKEND": f"anymail.backends.{provider}.EmailBackend"}, options
 
 
 def pairs(name: str, default: str) -> dict[str, str]:
@@ -336,12 +352,13 @@ IDEMPOTENCY_TTL_HOURS = number("IDEMPOTENCY_TTL_HOURS", 24, at_least=1)
 
 # --- Mail and uploads ----------------------------------------------------------------------------------------------
 
-try:
-    EMAIL_CONFIG = env.email_url_config(setting("EMAIL_URL", f"filemail:///{BASE_DIR / '.local' / 'mail'}"))
-except (ImproperlyConfigured, ValueError):
-    refuse("EMAIL_URL must be an address such as smtp+tls://user:password@host:587.")
+EMAIL_CONFIG, ANYMAIL = mail_transport(setting("EMAIL_URL", f"filemail:///{BASE_DIR / '.local' / 'mail'}"))
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
+# What the provider's webhooks must bring along.
+ANYMAIL["WEBHOOK_SECRET"] = list(filter(None, map(str.strip, os.environ.get("EMAIL_WEBHOOK_SECRET", "").split(","))))
+if not all(":" in each for each in ANYMAIL["WEBHOOK_SECRET"]):
+    refuse("EMAIL_WEBHOOK_SECRET must look like user:password.")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Juniro <hello@juniro.localhost>")
 # Where the letters of each kind of notification are written.
 NOTIFICATION_CONTENTS = [

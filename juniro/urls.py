@@ -15,6 +15,7 @@ APPS = (
     "core",
     "geography",
     "users",
+    "notifications",
     "providers",
     "bookings",
     "payments",

@@ -48,6 +48,17 @@ OPTIONAL = (
     NotificationKind.MESSAGE_RECEIVED,
 )
 
+# Told to providers' staff, never to parents.
+FOR_PROVIDERS = (
+    NotificationKind.BOOKING_RECEIVED,
+    NotificationKind.REVIEW_RECEIVED,
+    NotificationKind.PROVIDER_SUBMITTED,
+    NotificationKind.PROVIDER_VERIFIED,
+    NotificationKind.PROVIDER_REJECTED,
+    NotificationKind.PROVIDER_SUSPENDED,
+    NotificationKind.PROVIDER_REINSTATED,
+)
+
 
 class NotificationStatus(models.TextChoices):
     PENDING = "pending"

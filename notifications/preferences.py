@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import signing
 
 from core.errors import NotFound
-from notifications.models import OPTIONAL, Bounce, NotificationKind, NotificationPreference
+from notifications.models import FOR_PROVIDERS, OPTIONAL, Bounce, NotificationKind, NotificationPreference
 from users.models import User
 
 SALT = "notifications.unsubscribe"
@@ -40,6 +40,13 @@ def why_silent(user: User, kind: str) -> str:
 
 def wants(user: User, kind: str) -> bool:
     return not NotificationPreference.objects.filter(user=user, kind=kind, email=False).exists()
+
+
+def of(user: User) -> dict[NotificationKind, bool]:
+    """Whether `user` gets mail of each kind that is for them: providers' kinds only for providers."""
+    off = set(NotificationPreference.objects.filter(user=user, email=False).values_list("kind", flat=True))
+    is_provider = user.role == User.Role.PROVIDER
+    return {kind: kind not in off for kind in NotificationKind if is_provider or kind not in FOR_PROVIDERS}
 
 
 def choose(user_id: UUID, choices: Mapping[str, bool], *, now: datetime) -> None:

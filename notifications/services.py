@@ -44,12 +44,14 @@ def dedupe_key(kind: str, subject_id: object, user_id: object, occasion: str = "
     return ":".join(filter(None, (kind, str(subject_id), str(user_id), occasion)))
 
 
-def mark_read(*, user: User, now: datetime, notification_id: UUID | None = None) -> int:
-    """Marks one notification of `user` as read, or all of them; returns how many were unread. Twice does no harm."""
+def mark_read(*, user: User, now: datetime, notification_id: UUID | None = None, up_to: UUID | None = None) -> None:
+    """Marks one notification of `user` as read, or all, or those no newer than `up_to`. Twice does no harm."""
     unread = Notification.objects.filter(user=user, read_at=None)
     if notification_id:
         unread = unread.filter(pk=notification_id)
-    return unread.update(read_at=now, updated_at=now)
+    if up_to:
+        unread = unread.filter(pk__lte=up_to)
+    unread.update(read_at=now, updated_at=now)
 
 
 def retry(notification_id: UUID, *, now: datetime) -> None:

@@ -69,6 +69,10 @@ BAD = [
     (LOCAL, {"PAYMENT_PROCESSORS": "razorpay"}, "PAYMENT_PROCESSORS"),
     (LOCAL, {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
     (LOCAL, {"EMAIL_URL": "pigeon://mail"}, "EMAIL_URL"),
+    (LOCAL, {"EMAIL_URL": "anymail+pigeon://?token=a"}, "EMAIL_URL"),
+    (LOCAL, {"EMAIL_URL": "anymail+://?token=a"}, "EMAIL_URL"),
+    (LOCAL, {"EMAIL_WEBHOOK_SECRET": "secret"}, "EMAIL_WEBHOOK_SECRET"),
+    (LOCAL, {"NOTIFICATION_RETENTION_DAYS": "0"}, "NOTIFICATION_RETENTION_DAYS"),
     (LOCAL, {"DATABASE_URL": "postgres://u:p@[::1/a"}, "DATABASE_URL"),
     (LOCAL, {"DATABASE_URL": "postgres://u:p@127.0.0.1:port/a"}, "DATABASE_URL"),
     (LOCAL, {"REDIS_URL": "redis://[::1/0"}, "REDIS_URL"),
@@ -99,6 +103,7 @@ BAD = [
 GOOD = [
     (LOCAL, {}),
     (LOCAL, {"STORAGE_URL": "file:///var/uploads"}),
+    (PRODUCTION, {"EMAIL_URL": "anymail+postmark://?server_token=a%2Bb", "EMAIL_WEBHOOK_SECRET": "us:er, us:old"}),
     (LOCAL, {"STORAGE_URL": "gs://bucket/of-this-region"}),
     (PRODUCTION, {}),
     (INDIA, {}),
