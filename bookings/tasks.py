@@ -3,8 +3,19 @@
 from uuid import UUID
 
 from celery import shared_task
+from django.utils import timezone
 
-from bookings import reviews
+from bookings import attendance, reviews
+
+
+@shared_task
+def complete_ended() -> None:
+    """Completes sessions that have ended and settles bookings that are over, until none is left."""
+    now = timezone.now()
+    while attendance.complete_sessions(now=now):
+        pass
+    while attendance.settle_bookings(now=now):
+        pass
 
 
 @shared_task

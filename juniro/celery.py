@@ -23,6 +23,7 @@ app.conf.beat_schedule = {
     "follow sessions and seats in search": {"task": "marketplace.tasks.catch_up", "schedule": 3.0},
     "learn the catalogue's words": {"task": "marketplace.tasks.refresh_words", "schedule": 600.0},
     "check search rows for drift": {"task": "marketplace.tasks.check_drift", "schedule": 3600.0},
+    "complete what has ended": {"task": "bookings.tasks.complete_ended", "schedule": 60.0},
     "push ratings": {"task": "bookings.tasks.push_ratings", "schedule": 60.0},
     "tidy images": {"task": "marketplace.tasks.tidy_images", "schedule": 86400.0},
     "send invitations": {"task": "providers.tasks.send_invitations", "schedule": 60.0},
