@@ -78,6 +78,20 @@ def edit(*, review_id: UUID, changes: dict[str, object], now: datetime) -> Revie
     return review
 
 
+def respond(*, review_id: UUID, response: str, now: datetime) -> Review:
+    """The provider's one response, which everybody may read. Raises `InvalidState` where there is one."""
+    with transaction.atomic():
+        review = lock(review_id)
+        if review.status != Review.Status.PUBLISHED:
+            raise InvalidState("This review was hidden by Juniro.")
+        if review.response is not None:
+            raise InvalidState("This review has its response already.")
+        review.response, review.responded_at = response, now
+        review.save(update_fields=["response", "responded_at", "updated_at"])
+        notify([review.parent.user_id], kind=Notification.Kind.RESPONSE_RECEIVED, subject_id=review.pk, now=now)
+    return review
+
+
 def report(*, review: Review, reporter: User, reason: str) -> ReviewReport:
     """Asks ops to look at a review; it stays visible until they decide. Raises `AlreadyReported`."""
     made, is_new = ReviewReport.objects.get_or_create(review=review, reporter=reporter, defaults={"reason": reason})

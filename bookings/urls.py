@@ -1,7 +1,9 @@
 from django.urls import path
 
 from bookings.change_views import ProviderSessionView
+from bookings.provider_views import ProviderBookingViewSet, ProviderReviewList, ReviewResponseView
 from bookings.review_views import MyReviewList, ReviewChangeView, ReviewCreateView, ReviewReportView
+from bookings.roster_views import AttendanceView, RosterPage
 from bookings.views import BookingViewSet, ChildViewSet, RescheduleView, ReviewList
 
 urlpatterns = [
@@ -16,4 +18,10 @@ urlpatterns = [
     path("me/bookings", BookingViewSet.as_view({"get": "list", "post": "create"})),
     path("me/bookings/<uuid:pk>", BookingViewSet.as_view({"get": "retrieve"})),
     path("me/bookings/<uuid:booking_id>/reschedule", RescheduleView.as_view()),
+    path("provider/bookings", ProviderBookingViewSet.as_view({"get": "list"})),
+    path("provider/bookings/<uuid:pk>", ProviderBookingViewSet.as_view({"get": "retrieve"})),
+    path("provider/sessions/<uuid:session_id>/roster", RosterPage.as_view()),
+    path("provider/sessions/<uuid:session_id>/attendance", AttendanceView.as_view()),
+    path("provider/reviews", ProviderReviewList.as_view()),
+    path("provider/reviews/<uuid:review_id>/response", ReviewResponseView.as_view()),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bookings.models import Booking
 from marketplace.models import Activity, ActivityImage, Offering
 from providers import invitations
 from providers.models import Location, ProviderAccount, ProviderUser
@@ -40,6 +41,11 @@ class World:
 
     def image(self, status: str = "pending") -> ActivityImage:
         return ActivityImage.objects.create(activity=self.activity(), content_type="image/png", status=status)
+
+    def booking(self, status: str = "confirmed") -> Booking:
+        """A booking of a session that has just begun."""
+        session = make.SessionFactory(offering=self.offering(), starts_at=make.in_days(-0.01))
+        return make.BookingFactory(session=session, status=status)
 
     def invitation(self) -> Any:
         an_hour_ago = make.in_days(-1 / 24)
@@ -103,6 +109,17 @@ def new_session(world: World) -> tuple[str, Any]:
         "capacity": 10,
     }
     return f"/v1/provider/activities/{activity.pk}/sessions", body
+
+
+def attendance(world: World) -> tuple[str, Any]:
+    booking = world.booking()
+    entry = {"bookingId": str(booking.pk), "status": "present"}
+    return of("sessions", booking.session) + "/attendance", {"entries": [entry]}
+
+
+def review_response(world: World) -> tuple[str, Any]:
+    review = make.ReviewFactory(booking=world.booking(status="completed"))
+    return of("reviews", review) + "/response", {"response": "Thank you!"}
 
 
 ROWS: dict[str, Row] = {
@@ -215,4 +232,13 @@ ROWS: dict[str, Row] = {
     "DELETE provider/sessions/<uuid:session_id>": Row("delete", session()),
     # Whoever is let in is told that this is no CSV.
     "POST provider/import": Row("edit", at("provider/import", {}), 415),
+    # Daily work
+    "GET provider/bookings": Row("view", at("provider/bookings")),
+    "GET provider/bookings/<uuid:pk>": Row("view", lambda world: (of("bookings", world.booking()), None)),
+    "GET provider/sessions/<uuid:session_id>/roster": Row(
+        "view", lambda world: (of("sessions", world.booking().session) + "/roster", None)
+    ),
+    "POST provider/sessions/<uuid:session_id>/attendance": Row("create", attendance),
+    "GET provider/reviews": Row("view", at("provider/reviews")),
+    "POST provider/reviews/<uuid:review_id>/response": Row("create", review_response),
 }
