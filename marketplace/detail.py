@@ -8,6 +8,7 @@ import orjson
 
 from core.pagination import ListResponse
 from marketplace.filters import AGE_BANDS
+from marketplace.images import folder_url
 from marketplace.reading import fetch
 
 DETAIL = """
@@ -26,6 +27,10 @@ SELECT provider.slug, provider.business_name, left(row.card, -1)
             FROM providers_location AS location JOIN geography_city AS city ON city.id = location.city_id
             WHERE location.id IN (SELECT location_id FROM marketplace_session WHERE activity_id = activity.id)
         ) AS place), '[]')
+    || ',"images":' || coalesce((
+        SELECT json_agg(picture ORDER BY picture.position, picture.id)::text FROM (
+            SELECT id, %(images)s::text || '/' || id || '.jpg' AS url, alt, width, height, position
+            FROM marketplace_activityimage WHERE activity_id = activity.id AND status = 'ready') AS picture), '[]')
     || ',"nextSessions":' || coalesce((SELECT json_agg(upcoming)::text FROM ({sessions} LIMIT 5) AS upcoming), '[]')
     || ',"ratingBreakdown":' || (
         SELECT json_build_object('1', count(*) FILTER (WHERE rating = 1), '2', count(*) FILTER (WHERE rating = 2),
@@ -98,6 +103,7 @@ def activity(key: str, *, provider: str | None) -> list[tuple[str, str, str]]:
         parameters, by = {"key": key, "provider": provider}, "activity.slug = %(key)s::text"
     upcoming = SESSIONS.format(activity="activity.id", more="")
     bands = ", ".join(f"({low}, {high})" for low, high in AGE_BANDS)
+    parameters["images"] = folder_url()
     return fetch(DETAIL.format(by=by, sessions=upcoming, bands=bands), parameters)
 
 

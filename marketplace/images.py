@@ -145,7 +145,11 @@ def shown(image_id: UUID) -> str:
 
 def url(image_id: UUID) -> str:
     """Where everybody can see a picture that is ready."""
-    return f"{settings.REGION_API_URLS[settings.REGION]}/media/{shown(image_id)}"
+    return f"{folder_url()}/{image_id}.jpg"
+
+
+def folder_url() -> str:
+    return f"{settings.REGION_API_URLS[settings.REGION]}/media/images"
 
 
 def upload_form(image: ActivityImage) -> dict[str, Any]:

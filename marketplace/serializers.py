@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from core.models import Currency
 from core.serializers import ModelSerializer, OptionalURLField, Serializer
-from marketplace.models import Category, Offering, ParentInterest, Session
+from marketplace.models import ActivityImage, Category, Offering, ParentInterest, Session
 from providers.models import Location, ProviderAccount, ProviderType
 from users.models import Child, User
 from users.serializers import UserSerializer
@@ -118,8 +118,17 @@ class AgeBandRatingSerializer(Serializer):
     count = serializers.IntegerField()
 
 
+class PictureSerializer(ModelSerializer):
+    url = serializers.URLField()
+
+    class Meta:
+        model = ActivityImage
+        fields = ["id", "url", "alt", "width", "height", "position"]
+
+
 class ActivityDetailSerializer(ActivitySerializer):
     description = serializers.CharField()
+    images = PictureSerializer(many=True)
     offerings = OfferingSerializer(many=True)
     locations = LocationSerializer(many=True)
     next_sessions = SessionSerializer(many=True)

@@ -85,6 +85,10 @@ def upload(api, caller, activity, data=None, content_type="image/jpeg", **more):
     return complete(caller, announced["id"])
 
 
+def mine_of(caller, activity):
+    return caller.get(f"/v1/provider/activities/{activity.pk}").data
+
+
 def fetch(api, address):
     return api.client.get("/media/" + address.split("/media/")[1])
 
@@ -136,9 +140,15 @@ def test_the_first_picture_is_on_the_card_at_once(api, caller, activity):
     upkeep.catch_up()
     address = upload(api, caller, activity).data["url"]
     upload(api, caller, activity)
+    announce(caller, activity)
     assert [each["imageUrl"] for each in api.get("/v1/activities").data] == [address]
-    assert api.get(f"/v1/activities/{activity.slug}").data["imageUrl"] == address
-    mine = caller.get(f"/v1/provider/activities/{activity.pk}").data
+    detail = api.get(f"/v1/activities/{activity.slug}").data
+    assert detail["imageUrl"] == address
+    assert [each["url"] for each in detail["images"]] == [address, mine_of(caller, activity)["images"][1]["url"]]
+    assert {name: detail["images"][0][name] for name in ("alt", "width", "height", "position")} == {
+        "alt": "", "width": 40, "height": 30, "position": 0,
+    }  # fmt: skip
+    mine = mine_of(caller, activity)
     assert (mine["imageUrl"], mine["images"][0]["url"]) == (address, address)
 
 
