@@ -4,6 +4,7 @@ What holds over several rows holds under a lock: a provider's slugs under its ac
 offerings under the activity's. Accounts are locked before activities.
 """
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +42,18 @@ def add_activity(*, provider: ProviderAccount, **fields: Any) -> Activity:
         return activity
 
 
+def add_activities(*, provider: ProviderAccount, drafts: Iterable[dict[str, Any]]) -> list[Activity]:
+    """Many new drafts at once, each as `add_activity` would make it."""
+    with transaction.atomic():
+        lock_account(provider.pk)
+        taken = set(Activity.objects.filter(provider=provider).values_list("slug", flat=True))
+        activities = [Activity(provider=provider, **fields) for fields in drafts]
+        for activity in activities:
+            activity.slug = slug_beside(taken, activity)
+            taken.add(activity.slug)
+        return Activity.objects.bulk_create(activities)
+
+
 def change_activity(*, activity: Activity, **fields: Any) -> Activity:
     """Changes an activity. Its slug follows the title until it is first published, and then stays.
 
@@ -62,10 +75,18 @@ def change_activity(*, activity: Activity, **fields: Any) -> Activity:
 
 def free_slug(activity: Activity) -> str:
     """A slug for its title that no other activity of its provider has; the caller has the account locked."""
+    others = Activity.objects.filter(provider=activity.provider_id, slug__startswith=slug_stem(activity))
+    return slug_beside(set(others.exclude(pk=activity.pk).values_list("slug", flat=True)), activity)
+
+
+def slug_stem(activity: Activity) -> str:
     # A title in another script than Latin has no letters to make a slug of.
-    stem = slugify(activity.title)[:SLUG_STEM].strip("-_") or f"activity-{activity.pk.hex[-8:]}"
-    others = Activity.objects.filter(provider=activity.provider_id, slug__startswith=stem).exclude(pk=activity.pk)
-    taken = set(others.values_list("slug", flat=True))
+    return slugify(activity.title)[:SLUG_STEM].strip("-_") or f"activity-{activity.pk.hex[-8:]}"
+
+
+def slug_beside(taken: Collection[str], activity: Activity) -> str:
+    """The first slug for its title that is none of `taken`."""
+    stem = slug_stem(activity)
     slug, number = stem, 1
     while slug in taken:
         number += 1

@@ -93,6 +93,20 @@ def create(*, activity: Activity, wanted: Wanted, now: datetime) -> tuple[Plan, 
 
 def overlap_warnings(slots: Sequence[Slot], *, location: Location, ignore: Iterable[UUID] = ()) -> list[dict[str, Any]]:
     """A warning for each of `slots` at a time when something else takes place there; `ignore` names sessions."""
+    return [
+        {
+            "code": "PLACE_OVERLAP",
+            "message": f"Overlaps {len(others)} other session{'s' * (len(others) > 1)} at {location.name}.",
+            "starts_at": each.starts_at,
+            "session_ids": [other.session_id for other in others if other.session_id][:NAMED],
+        }
+        for each, others in zip(slots, overlapping(slots, location=location, ignore=ignore), strict=True)
+        if others
+    ]
+
+
+def overlapping(slots: Sequence[Slot], *, location: Location, ignore: Iterable[UUID] = ()) -> list[list[Slot]]:
+    """For each of `slots`, at least one of them, what else takes place there then, among them and in the database."""
     found = Session.objects.filter(
         location=location,
         status=Session.Status.SCHEDULED,
@@ -103,13 +117,4 @@ def overlap_warnings(slots: Sequence[Slot], *, location: Location, ignore: Itera
         Slot(session_id=pk, starts_at=starts_at, ends_at=ends_at)
         for pk, starts_at, ends_at in found.values_list("pk", "starts_at", "ends_at")
     ]
-    return [
-        {
-            "code": "PLACE_OVERLAP",
-            "message": f"Overlaps {len(others)} other session{'s' * (len(others) > 1)} at {location.name}.",
-            "starts_at": each.starts_at,
-            "session_ids": [other.session_id for other in others if other.session_id][:NAMED],
-        }
-        for each, others in zip(slots, overlaps(slots, taken), strict=True)
-        if others
-    ]
+    return overlaps(slots, taken)

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from marketplace.image_views import ActivityImageViewSet, ImageViewSet, UploadView
+from marketplace.import_views import ImportView
 from marketplace.provider_views import (
     ActivityOfferingViewSet,
     LocationViewSet,
@@ -54,5 +55,6 @@ urlpatterns = [
         "provider/activities/<uuid:activity_id>/sessions",
         ScheduleViewSet.as_view({"get": "list", "post": "create"}),
     ),
+    path("provider/import", ImportView.as_view()),
     path("me", ProfileView.as_view()),
 ]
