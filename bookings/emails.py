@@ -102,6 +102,9 @@ def received(it: Booked, reader: Reader) -> Letter:
     )
 
 
+MONEY_BACK = "If money is due back to you, we will write again as soon as it is on its way."
+
+
 def cancelled(it: Booked, reader: Reader) -> Letter:
     summary = f"The booking of {it.activity} on {it.when(reader)} is cancelled."
     if not it.is_mine:
@@ -117,7 +120,7 @@ def cancelled(it: Booked, reader: Reader) -> Letter:
         subject=f"Cancelled: {it.activity}, {it.when(reader)}",
         title="Your booking is cancelled",
         summary=summary,
-        paragraphs=["If money is due back to you, we will write again as soon as it is on its way."] if it.price_cents else [],
+        paragraphs=[MONEY_BACK] if it.price_cents else [],
         facts=[*it.facts(reader), ("For", listed([it.child]))],
         button=("See your booking", it.path),
     )

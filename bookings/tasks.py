@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from bookings import attendance, reviews
+from bookings import attendance, reminders, reviews
 
 
 @shared_task
@@ -15,6 +15,20 @@ def complete_ended() -> None:
     while attendance.complete_sessions(now=now):
         pass
     while attendance.settle_bookings(now=now):
+        pass
+
+
+@shared_task
+def tell_of_holds() -> int:
+    """Tells parents that their hold is about to end."""
+    return reminders.tell_of_holds(now=timezone.now())
+
+
+@shared_task
+def remind_of_sessions() -> None:
+    """Reminds parents of tomorrow's sessions, until nobody is left to remind."""
+    now = timezone.now()
+    while reminders.remind_of_sessions(now=now):
         pass
 
 

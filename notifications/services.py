@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef, TextField, Value
+from django.db.models.functions import Cast, Concat
 
 from core.dispatch import after_commit
 from notifications.models import Notification, NotificationKind
@@ -42,6 +45,14 @@ def notify(
 
 def dedupe_key(kind: str, subject_id: object, user_id: object, occasion: str = "") -> str:
     return ":".join(filter(None, (kind, str(subject_id), str(user_id), occasion)))
+
+
+def was_told(kind: NotificationKind, *, subject: str, user: str, occasion: str = "") -> Exists:
+    """For sweeps: whether `notify` has written this before. `subject`, `user` and `occasion` name columns."""
+    parts: list[Any] = [Value(kind)]
+    for column in filter(None, (subject, user, occasion)):
+        parts += [Value(":"), Cast(OuterRef(column), TextField())]
+    return Exists(Notification.objects.filter(dedupe_key=Concat(*parts, output_field=TextField())))
 
 
 def mark_read(*, user: User, now: datetime, notification_id: UUID | None = None, up_to: UUID | None = None) -> None:
