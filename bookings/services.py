@@ -12,8 +12,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Min, QuerySet
+from django.db.models import F, Max, Min, Q, QuerySet
 
+from bookings import notices
 from bookings.models import Booking, Seat
 from bookings.starts import day_and_time, nearest_start
 from core.errors import Error, InvalidState, NotFound
@@ -82,6 +83,8 @@ def book(*, parent: Parent, child: Child, session: Session, now: datetime) -> Bo
                 refundable_until=refund_deadline(sessions, offering),
             )
             take_seats(booking, sessions)
+            if is_free:
+                notices.tell_confirmed(booking, now=now)
     except SessionFull as full:
         # Looked up only now that the locks are gone: others are waiting for them.
         full.details += nearest_start(session, child=child, now=now)
@@ -216,9 +219,14 @@ def take_seats(booking: Booking, sessions: list[Session]) -> None:
         each.enrolled += 1
 
 
-def release_seats(booking: Booking, *, now: datetime) -> None:
-    """Gives back the seats that `booking` holds; the caller has its sessions locked. Twice does no harm."""
+def release_seats(booking: Booking, *, sessions: Iterable[Session] | None = None, now: datetime) -> None:
+    """Gives back the seats that `booking` holds, in `sessions` or in all; the caller has these locked.
+
+    Twice does no harm.
+    """
     held = Seat.objects.held().filter(booking=booking)
+    if sessions is not None:
+        held = held.filter(session__in=list(sessions))
     ids = list(held.values_list("session_id", flat=True))
     held.update(released_at=now, updated_at=now)
     Session.objects.filter(pk__in=ids).update(enrolled=F("enrolled") - 1)
@@ -314,6 +322,7 @@ def reschedule(*, booking_id: UUID, session: Session, now: datetime) -> Booking:
             booking.session, booking.offering = session, session.offering
             booking.refundable_until = min(booking.refundable_until, refund_deadline(wanted, session.offering))
             booking.save(update_fields=["session", "offering", "refundable_until", "updated_at"])
+            notices.tell_moved(booking, now=now)
     except SessionFull as full:
         full.details += nearest_start(session, child=booking.child, now=now, moving=booking)
         raise
@@ -327,12 +336,23 @@ def check_movable(booking: Booking, session: Session, *, now: datetime) -> None:
         raise BookingExpired
     if begins_at(booking) <= now:
         raise InvalidState("This booking has already begun.")
+    if has_lost_a_session(booking):
+        # It is worth less than its price now, or is about to end.
+        raise InvalidState("A session of this booking was cancelled. Cancel it for free, and book again.")
     if booking.session_id == session.pk:
         raise InvalidState("This is the session that is booked already.")
     if session.activity_id != booking.session.activity_id:
         raise InvalidState("A booking can move only within its activity.")
     if (session.offering.price_cents, session.offering.currency) != (booking.amount_cents, booking.currency):
         raise PriceMismatch
+
+
+def has_lost_a_session(booking: Booking) -> bool:
+    """Whether a session was cancelled under it: its seat is still to be given back, or was since."""
+    lost = Q(released_at=None, session__status=Session.Status.CANCELLED) | Q(
+        released_at__gte=F("session__cancelled_at")
+    )
+    return Seat.objects.filter(lost, booking=booking).exists()
 
 
 def check_move(booking: Booking, session: Session, *, now: datetime) -> list[Session]:

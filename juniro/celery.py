@@ -15,6 +15,7 @@ app.autodiscover_tasks()
 
 app.conf.beat_schedule = {
     "expire holds": {"task": "payments.tasks.expire_holds", "schedule": 15.0},
+    "finish cancelled sessions": {"task": "payments.tasks.finish_cancelled_sessions", "schedule": 30.0},
     "send refunds": {"task": "payments.tasks.send_refunds", "schedule": 30.0},
     "replay failed events": {"task": "payments.tasks.replay_events", "schedule": 60.0},
     "fetch events that never came": {"task": "payments.tasks.reconcile_events", "schedule": 60.0},

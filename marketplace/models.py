@@ -241,6 +241,7 @@ class Session(Lifecycle, Model):
             models.Index(fields=["offering", "starts_at"], name="session_by_offering"),
             models.Index(fields=["location", "starts_at"], name="session_by_location"),
             models.Index(fields=["ends_at"], condition=Q(status="scheduled"), name="session_ending"),
+            models.Index(fields=["cancelled_at"], condition=Q(status="cancelled"), name="session_cancelled"),
             models.Index(
                 fields=["series_id", "starts_at"], condition=Q(series_id__isnull=False), name="session_by_series"
             ),

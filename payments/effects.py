@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 from django.db.models import F
 
+from bookings import notices
 from bookings import services as bookings
 from bookings.models import Booking
 from notifications.models import Notification
@@ -92,9 +93,11 @@ def paid(outcome: Outcome, *, payment: Payment, booking: Booking, sessions: list
     payment.move(Payment.Status.PAID, paid_at=now, processor_payment_id=outcome.processor_payment_id, **cleared)
     if booking.status == Booking.Status.PENDING_PAYMENT:
         booking.move(Booking.Status.CONFIRMED, confirmed_at=now, expires_at=None)
+        notices.tell_confirmed(booking, now=now)
         return "paid, booking confirmed"
     if booking.status == Booking.Status.EXPIRED and bookings.retake_seats(booking, sessions, now=now):
         booking.move(Booking.Status.CONFIRMED, confirmed_at=now, expires_at=None)
+        notices.tell_confirmed(booking, now=now)
         return "paid late, the seat was still free, booking confirmed"
     reason = {
         Booking.Status.EXPIRED: "Paid after the hold was over, and the seat was gone.",
@@ -239,4 +242,5 @@ def refunded_in_full(*, payment: Payment, booking: Booking, now: datetime) -> st
         return "refunded in full, another payment stands"
     booking.move(Booking.Status.CANCELLED, cancelled_at=now, cancellation_reason="The payment was refunded.")
     bookings.release_seats(booking, now=now)
+    notices.tell_cancelled(booking, now=now)
     return "refunded in full, booking cancelled"

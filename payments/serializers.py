@@ -51,6 +51,38 @@ class CancelRequestSerializer(Serializer):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
+class FullCancelRequestSerializer(Serializer):
+    """A provider's cancellation. `dryRun` tells what it would come to, and changes nothing."""
+
+    reason = serializers.CharField(max_length=500, required=False, help_text="Told to the parents; needed to cancel")
+    dry_run = serializers.BooleanField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs["dry_run"] and not attrs.get("reason"):
+            raise serializers.ValidationError({"reason": ["This field is required."]})
+        return attrs
+
+
+class SessionCancelRequestSerializer(FullCancelRequestSerializer):
+    series = serializers.BooleanField(default=False, help_text="This one and all that follow in its series")
+
+
+class AmountSerializer(Serializer):
+    amount_cents = serializers.IntegerField()
+    currency = serializers.ChoiceField(Currency.choices)
+
+
+class ExtentSerializer(Serializer):
+    """What a cancellation came to, or would come to."""
+
+    dry_run = serializers.BooleanField()
+    sessions = serializers.IntegerField(help_text="Sessions that are cancelled")
+    bookings = serializers.IntegerField(help_text="Bookings with a seat there")
+    bookings_cancelled = serializers.IntegerField(help_text="Those of them that end; the others go on with less")
+    children = serializers.IntegerField()
+    refunds = AmountSerializer(many=True, help_text="What goes back, one sum for each currency")
+
+
 class QuoteSerializer(Serializer):
     """What an action would cost or give back, without doing it. Cents or paise."""
 

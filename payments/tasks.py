@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.errors import Error
-from payments import events, reconciliation, services
+from payments import events, reconciliation, services, session_cancellations
 from payments.models import Refund
 from payments.processors import ProcessorError, ProcessorUnavailable
 
@@ -28,6 +28,12 @@ def close_checkout(payment_id: str) -> None:
         services.close_checkout(UUID(payment_id), now=timezone.now())
     except (ProcessorError, ProcessorUnavailable) as error:
         log.warning("checkout not closed, the next sweep tries again", payment=payment_id, code=error.code)
+
+
+@shared_task
+def finish_cancelled_sessions() -> None:
+    """Settles bookings that still hold a seat in a cancelled session."""
+    session_cancellations.finish_cancelled(now=timezone.now())
 
 
 @shared_task

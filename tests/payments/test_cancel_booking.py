@@ -10,6 +10,8 @@ from core.errors import InvalidState
 from marketplace.models import Session
 from payments import cancellations, services
 from payments.models import Refund
+from payments.processors import processor
+from payments.tasks import close_checkout
 from tests.factories import BookingFactory, OfferingFactory, PaymentFactory, SessionFactory, UserFactory, in_days
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +61,16 @@ def test_a_hold_is_cancelled_without_any_refund_and_its_page_closed(api, tasks, 
         assert cancel(api, booking).data["status"] == "cancelled"
     assert (owed(booking), enrolled(booking.session)) == ([], [0])
     assert tasks == [("payments.tasks.close_checkout", (str(payment.pk),))]
+
+
+def test_the_checkout_of_a_hold_that_is_given_up_is_closed_at_stripe(api, sandbox):
+    booking = BookingFactory()
+    payment = services.start_checkout(booking=booking, processor_name=None, now=in_days(0))
+    assert cancel(api, booking).status == 200
+    close_checkout(str(payment.pk))
+    at_stripe = processor("stripe").client.v1.checkout.sessions.retrieve(payment.processor_checkout_id)
+    payment.refresh_from_db()
+    assert (at_stripe.status, payment.status) == ("expired", "failed")
 
 
 def test_a_free_booking_is_cancelled_without_any_refund(api):
@@ -167,7 +179,63 @@ def test_a_booking_that_has_begun_cannot_be_cancelled(api):
     assert cancel(api, booking).code == (409, "INVALID_STATE")
     assert (owed(booking), enrolled(booking.session)) == ([], [1])
     with pytest.raises(InvalidState):
-        cancellations.cancel_booking(booking_id=booking.pk, in_full=True, now=booking.session.starts_at)
+        cancellations.cancel_booking(booking_id=booking.pk, now=booking.session.starts_at)
+
+
+def test_to_the_very_moment_of_the_start_a_booking_without_a_window_is_refunded():
+    booking, _ = paid_booking(session__offering__refund_window_hours=0)
+    moment = booking.session.starts_at
+    with pytest.raises(InvalidState):
+        cancellations.cancel_booking(booking_id=booking.pk, now=moment)
+    cancellations.cancel_booking(booking_id=booking.pk, now=moment - timedelta(microseconds=1))
+    assert owed(booking) == [("pending", 2500)]
+
+
+def test_a_provider_or_ops_cancels_what_has_begun_and_gives_everything_back(now):
+    offering = OfferingFactory(type="multi_session", session_count=3, price_cents=1000)
+    sessions = [SessionFactory(offering=offering, starts_at=in_days(n)) for n in (-7, -1, 7)]
+    booking, payment = paid_booking(session=sessions[0], seats=sessions)
+    Refund.objects.create(payment=payment, amount_cents=100, currency="USD", reason="Goodwill.", status="succeeded")
+    cancellations.cancel_booking(booking_id=booking.pk, in_full=True, reason="The coach has left.", now=now)
+    assert owed(booking) == [("succeeded", 100), ("pending", 900)]
+    assert enrolled(*sessions) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("status", ["cancelled", "expired", "completed", "no_show"])
+def test_nobody_cancels_what_is_over(now, status):
+    booking = BookingFactory(status=status)
+    with pytest.raises(InvalidState):
+        cancellations.cancel_booking(booking_id=booking.pk, in_full=True, now=now)
+
+
+def test_a_window_that_was_opened_under_way_gives_back_what_has_not_begun(api):
+    """A provider's change opens the refund window again until the next session; what was had is kept."""
+    offering = OfferingFactory(type="multi_session", session_count=3, price_cents=1000)
+    sessions = [SessionFactory(offering=offering, starts_at=in_days(n)) for n in (-7, 1, 8)]
+    booking, _ = paid_booking(session=sessions[0], seats=sessions)
+    assert cancel(api, booking).code == (409, "INVALID_STATE")
+    Booking.objects.filter(pk=booking.pk).update(refundable_until=sessions[1].starts_at)
+    path = f"/v1/me/bookings/{booking.pk}/quote?action=cancel"
+    quoted = api.as_user(booking.parent.user).get(path).data
+    assert (quoted["allowed"], quoted["refundCents"]) == (True, 666)
+    assert cancel(api, booking).status == 200
+    assert (owed(booking), enrolled(*sessions)) == ([("pending", 666)], [0, 0, 0])
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 3, 99, 100, 101, 1000, 1001, 99_999])
+@pytest.mark.parametrize("seats", [1, 2, 3, 7, 52])
+def test_seats_are_worth_what_was_paid_to_the_cent_in_whatever_steps(left, seats):
+    assert cancellations.worth_cents(left, seats=seats, of=seats) == left
+    assert cancellations.worth_cents(left, seats=0, of=seats) == 0
+    for step in (1, 2, 5):
+        kept, remaining, parts = left, seats, []
+        while remaining:
+            lost = min(step, remaining)
+            parts.append(cancellations.worth_cents(kept, seats=lost, of=remaining))
+            kept, remaining = kept - parts[-1], remaining - lost
+        assert (sum(parts), kept) == (left, 0)
+        # Equal parts, but for a cent.
+        assert all(abs(part - left * step / seats) <= step for part in parts[:-1])
 
 
 def test_cancelling_twice_gives_back_once(api):
