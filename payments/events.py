@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from bookings import services as bookings
@@ -232,7 +232,7 @@ def note_failure(event: WebhookEvent, error: Exception) -> None:
                 known.filter(Q(event_id=event.event_id) | Q(body_sha256=event.body_sha256)).update(
                     attempts=F("attempts") + 1, error=said, updated_at=row.updated_at
                 )
-    except DatabaseError as second:
+    except (DatabaseError, InterfaceError) as second:
         log.warning("failure of a webhook event not stored", kind=type(second).__name__)
 
 

@@ -27,6 +27,8 @@ log = structlog.get_logger("juniro.payments")
 CHECKOUT_MINUTES = 31
 STRIPE_MINIMUM = timedelta(minutes=30, seconds=5)
 MAX_REFUND_ATTEMPTS = 10
+# Stripe forgets idempotency keys after a day.
+KEYS_LAST = timedelta(hours=20)
 # How long the processor's word on a refund may take before we ask.
 REFUND_SILENCE = timedelta(days=1)
 
@@ -211,12 +213,7 @@ def send(refund_id: UUID, *, now: datetime) -> bool:
         pending.update(status=Refund.Status.FAILED, error="It was refunded at the processor already.", updated_at=now)
         return False
     try:
-        processor_refund_id, status = processor(payment.processor).refund(
-            refund_id=refund.pk,
-            processor_payment_id=payment.processor_payment_id or "",
-            amount_cents=refund.amount_cents,
-            key=f"refund-{refund.pk}-{refund.refusals}" if refund.refusals else f"refund-{refund.pk}",
-        )
+        processor_refund_id = ask_for_refund(refund, payment, now=now)
     except Error as error:
         is_refused = isinstance(error, ProcessorError)
         final = is_refused or refund.attempts >= MAX_REFUND_ATTEMPTS
@@ -240,8 +237,24 @@ def send(refund_id: UUID, *, now: datetime) -> bool:
             updated_at=now,
         ):
             tell_of_refund(refund, now=now)
-    log.info("refund sent", refund=str(refund.pk), status=status)
+    log.info("refund sent", refund=str(refund.pk))
     return True
+
+
+def ask_for_refund(refund: Refund, payment: Payment, *, now: datetime) -> str:
+    """Has the processor give back the money, once for this row; its id for that."""
+    source, processor_payment_id = processor(payment.processor), payment.processor_payment_id or ""
+    if refund.created_at < now - KEYS_LAST:
+        # An earlier try may have worked, and its key is forgotten by now.
+        found = source.find_refund(refund_id=refund.pk, processor_payment_id=processor_payment_id)
+        if found:
+            return found
+    return source.refund(
+        refund_id=refund.pk,
+        processor_payment_id=processor_payment_id,
+        amount_cents=refund.amount_cents,
+        key=f"refund-{refund.pk}-{refund.refusals}" if refund.refusals else f"refund-{refund.pk}",
+    )
 
 
 def tell_of_refund(refund: Refund, *, now: datetime) -> None:

@@ -103,8 +103,11 @@ class Processor(Protocol):
     def close_checkout(self, checkout_id: str) -> bool:
         """Makes an unpaid checkout unpayable, where the processor knows such a thing. False if it was used already."""
 
-    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> tuple[str, str]:
-        """Sends money back, once per `key`. Gives the processor's id and `pending`, `succeeded` or `failed`."""
+    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> str:
+        """Sends money back, once per `key`. Gives the processor's id."""
+
+    def find_refund(self, *, refund_id: UUID, processor_payment_id: str) -> str | None:
+        """The processor's id of our refund, if an earlier try made it."""
 
     def read_event(self, raw: bytes, headers: Mapping[str, str]) -> Outcome:
         """Verifies the raw body of a webhook and reads it. Raises `InvalidSignature`."""

@@ -73,7 +73,7 @@ class Razorpay:
         """Orders have no end: a payment that comes late is handled when it comes."""
         return True
 
-    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> tuple[str, str]:
+    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> str:
         with errors_in_our_words():
             refund = self.client.payment.refund(
                 processor_payment_id,
@@ -81,7 +81,12 @@ class Razorpay:
                 headers={"X-Refund-Idempotency": key},
                 timeout=TIMEOUT,
             )
-        return refund["id"], REFUND_STATUS.get(refund["status"], "pending")
+            return refund["id"]
+
+    def find_refund(self, *, refund_id: UUID, processor_payment_id: str) -> str | None:
+        with errors_in_our_words():
+            asked = self.client.payment.fetch_multiple_refund(processor_payment_id, {"count": PAGE}, timeout=TIMEOUT)
+            return next((each["id"] for each in asked["items"] if notes_id(each, "refund_id") == refund_id), None)
 
     def refund_status(self, processor_refund_id: str) -> str:
         with errors_in_our_words():

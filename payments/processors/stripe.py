@@ -94,7 +94,7 @@ class Stripe:
                 self.client.v1.checkout.sessions.expire(checkout_id)
         return session.status != "complete"
 
-    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> tuple[str, str]:
+    def refund(self, *, refund_id: UUID, processor_payment_id: str, amount_cents: int, key: str) -> str:
         with errors_in_our_words():
             refund = self.client.v1.refunds.create(
                 {
@@ -104,7 +104,12 @@ class Stripe:
                 },
                 {"idempotency_key": key},
             )
-        return refund.id, refund_status(refund.status)
+        return refund.id
+
+    def find_refund(self, *, refund_id: UUID, processor_payment_id: str) -> str | None:
+        with errors_in_our_words():
+            made = self.client.v1.refunds.list({"payment_intent": processor_payment_id, "limit": PAGE}).data
+        return next((each.id for each in made if metadata_id(each.to_dict(), "refund_id") == refund_id), None)
 
     def refund_status(self, processor_refund_id: str) -> str:
         with errors_in_our_words():

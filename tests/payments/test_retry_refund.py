@@ -1,5 +1,7 @@
 """A failed refund, tried again by ops; and what parents are told of refunds and failed payments."""
 
+from datetime import timedelta
+
 import pytest
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -62,6 +64,29 @@ def test_a_refund_that_nobody_answered_is_sent_again_under_the_same_key(owed, sa
     assert send(refund.pk, now=now) is True
     # The processor had done it the first time.
     assert len(given_back(payment)) == 1
+
+
+def test_a_refund_that_nobody_answered_for_so_long_that_its_key_is_forgotten_is_looked_for_first(
+    owed, sandbox, impatient, now
+):
+    payment, refund, given_back = owed
+    Refund.objects.filter(pk=refund.pk).update(amount_cents=1000)
+    sandbox.post("/faults", {"timeout": 1})
+    send_refund(str(refund.pk))
+    sandbox.post("/faults", {"timeout": 0})
+    # As if the key was forgotten: under another one, the processor would give the money once more.
+    Refund.objects.filter(pk=refund.pk).update(refusals=1, created_at=now - timedelta(hours=21), next_attempt_at=now)
+    assert send(refund.pk, now=now) is True
+    refund.refresh_from_db()
+    assert given_back(payment) == [(refund.processor_refund_id, 1000)]
+
+
+def test_an_old_refund_that_was_never_made_is_made(owed, now):
+    payment, refund, given_back = owed
+    Refund.objects.filter(pk=refund.pk).update(created_at=now - timedelta(days=3))
+    assert send(refund.pk, now=now) is True
+    refund.refresh_from_db()
+    assert given_back(payment) == [(refund.processor_refund_id, 2500)]
 
 
 def test_what_the_bank_returned_goes_out_as_another_refund(paid, now, django_capture_on_commit_callbacks, tasks):
