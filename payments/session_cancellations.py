@@ -24,7 +24,7 @@ from payments.cancellations import Extent, end, left_cents, owe, worth_cents
 log = structlog.get_logger("juniro.payments")
 
 # Settled within the request; the sweep goes on with the rest.
-AT_ONCE = 100
+AT_ONCE = 50
 BATCH = 500
 ALIVE = (Booking.Status.PENDING_PAYMENT, Booking.Status.CONFIRMED)
 

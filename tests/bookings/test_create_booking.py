@@ -191,6 +191,39 @@ def test_a_term_covers_all_that_is_left_of_it(api):
     assert enrolled(over, *sessions) == [0, 1, 1, 1, 0]
 
 
+@pytest.mark.parametrize("kind", ["single_session", "camp", "multi_session", "term"])
+def test_what_has_begun_cannot_be_chosen_whatever_the_offering_covers(api, kind):
+    offering = OfferingFactory(type=kind, session_count=2)
+    begun = SessionFactory(offering=offering, starts_at=in_days(-0.01))
+    sessions = sessions_of(offering, 3)
+    answer = book(api, ChildFactory(), begun)
+    assert (answer.code, answer.error["message"]) == ((409, "SESSION_NOT_BOOKABLE"), "This session has started.")
+    assert enrolled(begun, *sessions) == [0, 0, 0, 0]
+    nothing_happened()
+
+
+def test_a_camp_of_several_days_is_one_seat(api):
+    session = SessionFactory(offering__type="camp", ends_at=in_days(12))
+    answer = book(api, ChildFactory(), session)
+    assert (answer.status, len(answer.data["sessions"]), Seat.objects.count()) == (201, 1, 1)
+
+
+def test_a_package_of_one_is_like_a_single_session(api):
+    sessions = sessions_of(OfferingFactory(type="multi_session", session_count=1), 2)
+    assert book(api, ChildFactory(), sessions[0]).status == 201
+    assert enrolled(*sessions) == [1, 0]
+
+
+def test_seats_of_a_term_are_all_or_nothing(api):
+    sessions = sessions_of(OfferingFactory(type="term"), 4, capacity=1)
+    BookingFactory(session=sessions[3])
+    answer = book(api, ChildFactory(), sessions[0])
+    assert answer.code == (409, "SESSION_FULL")
+    assert [row["sessionId"] for row in answer.error["details"]] == [str(sessions[3].pk)]
+    assert enrolled(*sessions) == [0, 0, 0, 1]
+    assert (Booking.objects.count(), Seat.objects.count()) == (1, 1)
+
+
 def test_seats_of_a_package_are_all_or_nothing_and_the_full_dates_are_named(api):
     offering = OfferingFactory(type="multi_session", session_count=4)
     sessions = [

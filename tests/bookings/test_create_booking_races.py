@@ -177,6 +177,32 @@ def test_packages_that_meet_their_sessions_in_opposite_order_do_not_deadlock(api
     assert max(Session.objects.values_list("enrolled", flat=True)) == 4
 
 
+def test_terms_packages_and_moves_over_the_same_dates_neither_deadlock_nor_oversell(api, at_once):
+    # Again the dates run against the ids.
+    offering = OfferingFactory(type="multi_session", session_count=2)
+    sessions = [SessionFactory(offering=offering, starts_at=in_days(20 - n), capacity=6) for n in range(5)]
+    movers = [
+        BookingFactory(session=sessions[at], seats=[sessions[at], sessions[at - 1]], status="confirmed")
+        for at in (4, 3, 2, 1)
+    ]
+    term = OfferingFactory(activity=offering.activity, type="term")
+    days = [SessionFactory(offering=term, starts_at=in_days(20 - n), capacity=3) for n in range(4)]
+
+    def move(booking, session):
+        path = f"{BOOKINGS}/{booking.pk}/reschedule"
+        return api.as_user(booking.parent.user).post(path, {"sessionId": str(session.pk)})
+
+    runs = [lambda b=booking, s=session: move(b, s) for booking, session in zip(movers, sessions[1:], strict=True)]
+    runs += [lambda s=session: book(api, ChildFactory(), s) for session in sessions[1:]]
+    runs += [lambda s=session: book(api, ChildFactory(), s) for session in days]
+    answers = at_once(lambda run: run(), runs)
+    assert [answer for answer in answers if isinstance(answer, Exception)] == []
+    assert set(codes(answers)) <= {200, 201, "SESSION_FULL"}
+    assert codes(answers[8:]) == {201: 3, "SESSION_FULL": 1}
+    assert seats_add_up()
+    assert all(each.enrolled <= each.capacity for each in Session.objects.all())
+
+
 def test_locks_are_taken_in_id_order_whatever_order_is_asked_for(api):
     sessions = [SessionFactory() for _ in range(4)]
     with transaction.atomic():
