@@ -1,7 +1,5 @@
 """Bodies of a change to a planned session."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from bookings.changes import Change
@@ -11,7 +9,6 @@ from marketplace.schedule_serializers import (
     ProviderSessionSerializer,
     ScheduleWarningSerializer,
     capacity_field,
-    check_length,
 )
 
 
@@ -26,10 +23,6 @@ class SessionChangeSerializer(Serializer):
         default=False, help_text="Change the following sessions of its series by as much, too"
     )
     dry_run = serializers.BooleanField(default=False, help_text="Only tell what would change")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        check_length(attrs.get("starts_at"), attrs.get("ends_at"))
-        return attrs
 
     @property
     def change(self) -> Change:

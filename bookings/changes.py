@@ -15,9 +15,20 @@ from django.db.models import OuterRef, Subquery
 
 from bookings.models import Booking, Seat
 from bookings.services import lock_sessions
-from core.errors import InvalidState, NotFound, ValidationFailed
+from core.errors import InvalidState, NotFound
 from marketplace.models import Session
-from marketplace.schedule import LONGEST, Slot, check_ahead, ending, instant, lasting, wall
+from marketplace.schedule import (
+    HORIZON,
+    LONGEST,
+    EndsTooEarlyOrLate,
+    Slot,
+    check_ahead,
+    check_end,
+    ending,
+    instant,
+    lasting,
+    wall,
+)
 from marketplace.sessions import overlap_warnings
 from notifications.models import Notification
 from notifications.services import notify
@@ -117,6 +128,11 @@ def move(sessions: list[Session], change: Change, place: Location | None, *, now
     """
     before = {each.pk: when_and_where(each) for each in sessions}
     first, *others = sessions
+    if change.starts_at:
+        check_ahead(change.starts_at, now=now)
+    if change.ends_at and not now < change.ends_at <= now + HORIZON + LONGEST:
+        # Before a clock is asked about it: they know no year 0, and no year 10000.
+        raise EndsTooEarlyOrLate
     old = zone_of(first)
     begun, lasted = wall(first.starts_at, old), lasting(first.starts_at, first.ends_at, old)
     relocate(first, place, starts_at=change.starts_at, ends_at=change.ends_at)
@@ -126,11 +142,8 @@ def move(sessions: list[Session], change: Change, place: Location | None, *, now
         relocate(each, place, shift=shift, longer=longer)
     moved = [each for each in sessions if when_and_where(each) != before[each.pk]]
     for each in moved:
-        check_ahead(each.starts_at, now=now, field="startsAt")
-        if each.ends_at <= each.starts_at:
-            raise ValidationFailed("Must come after startsAt.", field="endsAt")
-        if each.ends_at - each.starts_at > LONGEST:
-            raise ValidationFailed(f"At most {LONGEST.days} days after startsAt.", field="endsAt")
+        check_ahead(each.starts_at, now=now)
+        check_end(each.starts_at, each.ends_at)
         each.sequence += 1
     return moved
 

@@ -77,9 +77,12 @@ def cents(text: str) -> int:
 
 def day(text: str) -> date:
     try:
-        return parsed(text, ("%Y-%m-%d", *DATES[settings.REGION])).date()
+        found = parsed(text, ("%Y-%m-%d", *DATES[settings.REGION])).date()
     except ValueError:
         raise BadCell("Must be a date such as 2027-03-31.") from None
+    if not 2000 <= found.year < 2100:
+        raise BadCell("Must lie in this century.")
+    return found
 
 
 def clock(text: str) -> time:

@@ -21,6 +21,11 @@ MOST_SEATS = 10_000
 DAY = timedelta(days=1)
 
 
+class EndsTooEarlyOrLate(ValidationFailed):
+    def __init__(self) -> None:
+        super().__init__(f"Must come after startsAt, by at most {LONGEST.days} days.", field="endsAt")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Slot:
     """From when to when, in UTC; `notes` says what the clock did to it. `session_id` where there is a session."""
@@ -55,8 +60,10 @@ class Once:
     duration: timedelta | None = None
 
     def timetable(self, *, zone: ZoneInfo, country: str, now: datetime) -> Timetable:
-        """Raises `ValidationFailed` for a time that is past, or too far ahead."""
-        check_ahead(self.starts_at, now=now, field="startsAt")
+        """Raises `ValidationFailed` for a time that is past, too far ahead, or too long."""
+        check_ahead(self.starts_at, now=now)
+        if self.ends_at:
+            check_end(self.starts_at, self.ends_at)
         end = self.ends_at or ending(self.starts_at, self.duration or timedelta(), zone)
         return Timetable(slots=[Slot(starts_at=self.starts_at, ends_at=end)])
 
@@ -98,7 +105,7 @@ class Weekly:
             raise ValidationFailed("Must lie between today and two years ahead.", field="recurrence.startDate")
         skip = dict.fromkeys(self.skip_dates, "Skipped as asked.")
         if self.skip_holidays:
-            skip = public_holidays(country, first=self.start_date, last=self.until or last) | skip
+            skip = public_holidays(country, first=self.start_date, last=last) | skip
         slots: list[Slot] = []
         skipped: dict[date, str] = {}
         for day in self.days():
@@ -125,12 +132,18 @@ class Weekly:
         )
 
 
-def check_ahead(starts_at: datetime, *, now: datetime, field: str) -> None:
+def check_ahead(starts_at: datetime, *, now: datetime) -> None:
     """Raises `ValidationFailed` unless a session may begin then."""
     if starts_at <= now:
-        raise ValidationFailed("Must lie in the future.", field=field)
+        raise ValidationFailed("Must lie in the future.", field="startsAt")
     if starts_at > now + HORIZON:
-        raise ValidationFailed("Sessions are planned at most two years ahead.", field=field)
+        raise ValidationFailed("Sessions are planned at most two years ahead.", field="startsAt")
+
+
+def check_end(starts_at: datetime, ends_at: datetime) -> None:
+    """Raises `EndsTooEarlyOrLate`."""
+    if not starts_at < ends_at <= starts_at + LONGEST:
+        raise EndsTooEarlyOrLate
 
 
 def wall(moment: datetime, zone: ZoneInfo) -> datetime:

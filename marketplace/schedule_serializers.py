@@ -95,7 +95,6 @@ class SessionsRequestSerializer(Serializer):
             raise serializers.ValidationError({"starts_at": ["Give either startsAt or a recurrence."]})
         elif len(single) != 2:
             raise serializers.ValidationError({"ends_at": ["Give either endsAt or durationMinutes."]})
-        check_length(attrs.get("starts_at"), attrs.get("ends_at"))
         return attrs
 
     @property
@@ -114,16 +113,6 @@ class SessionsRequestSerializer(Serializer):
         return Wanted(
             offering_id=data["offering_id"], location_id=data["location_id"], capacity=data["capacity"], timing=timing
         )
-
-
-def check_length(starts_at: datetime | None, ends_at: datetime | None) -> None:
-    """Raises `ValidationError` for a session that ends before it begins, or never seems to."""
-    if starts_at is None or ends_at is None:
-        return
-    if ends_at <= starts_at:
-        raise serializers.ValidationError({"ends_at": ["Must come after startsAt."]})
-    if ends_at - starts_at > schedule.LONGEST:
-        raise serializers.ValidationError({"ends_at": [f"At most {schedule.LONGEST.days} days after startsAt."]})
 
 
 class ProviderSessionSerializer(SessionSerializer):

@@ -461,8 +461,8 @@ def test_what_has_begun_cannot_change(scene):
         ({"startsAt": "2999-01-01T10:00:00Z"}, "startsAt", "Sessions are planned at most two years ahead."),
         ({"startsAt": "2027-01-01T10:00:00"}, "startsAt", "Add the offset from UTC, such as Z or -05:00."),
         ({"startsAt": None}, "startsAt", "This field may not be null."),
-        ({"endsAt": "2020-01-01T10:00:00Z"}, "endsAt", "Must come after startsAt."),
-        ({"endsAt": "2999-01-01T10:00:00Z"}, "endsAt", "At most 92 days after startsAt."),
+        ({"endsAt": "2020-01-01T10:00:00Z"}, "endsAt", "Must come after startsAt, by at most 92 days."),
+        ({"endsAt": "2999-01-01T10:00:00Z"}, "endsAt", "Must come after startsAt, by at most 92 days."),
         ({"capacity": 0}, "capacity", "Ensure this value is greater than or equal to 1."),
         ({"capacity": "many"}, "capacity", "A valid integer is required."),
         ({"locationId": "here"}, "locationId", "Must be a valid UUID."),
@@ -476,6 +476,18 @@ def test_it_refuses(scene, body, field, message):
     assert answer.code == (400, "VALIDATION_ERROR")
     assert answer.error["details"] == [{"field": field, "message": message}]
     assert list(Session.objects.values_list("sequence", "capacity")) == [(0, 10)]
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Kolkata"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("series", [False, True])
+def test_the_ends_of_time_are_refused_like_any_other(scene, zone, moment, series):
+    sessions = scene.series(days=[10, 17])
+    scene.location.city.timezone = zone
+    scene.location.city.save()
+    for body in ({"startsAt": moment}, {"endsAt": moment}, {"startsAt": moment, "endsAt": moment}):
+        assert scene.patch(body, session=sessions[0], series=series).code == (400, "VALIDATION_ERROR")
+    assert set(Session.objects.values_list("sequence", flat=True)) == {0}
 
 
 def test_the_place_is_the_providers_own(scene):

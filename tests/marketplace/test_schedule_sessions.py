@@ -420,13 +420,26 @@ def test_a_single_session_refuses(school, changes, field, message):
 
 def test_a_session_ends_after_it_begins_and_before_long(school):
     starts_at = in_days(7)
-    for end, message in (
-        (starts_at, "Must come after startsAt."),
-        (starts_at - timedelta(hours=1), "Must come after startsAt."),
-        (starts_at + timedelta(days=93), "At most 92 days after startsAt."),
-    ):
+    for end in (starts_at, starts_at - timedelta(hours=1), starts_at + timedelta(days=93)):
         body = school.single(startsAt=text(starts_at), endsAt=text(end), durationMinutes=None)
-        assert refused(school.post(body)) == [("endsAt", message)]
+        assert refused(school.post(body)) == [("endsAt", "Must come after startsAt, by at most 92 days.")]
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"])
+def test_the_ends_of_time_are_refused_like_any_other(school, zone, moment):
+    school.location.city.timezone = zone
+    school.location.city.save()
+    end = {"endsAt": moment, "durationMinutes": None}
+    for body in (
+        school.single(startsAt=moment),
+        school.single(startsAt=moment, **end),
+        school.single(**end),
+        school.weekly(startDate=moment[:10]),
+        school.weekly(count=None, until="9999-12-31", skipHolidays=True),
+    ):
+        refused(school.post(body))
+    assert not Session.objects.exists()
 
 
 @pytest.mark.parametrize(
