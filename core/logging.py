@@ -53,7 +53,7 @@ def add_exception(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str
 
 
 def without_values(report: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
-    """Sentry's `before_send`: the exceptions' texts as in our own log."""
+    """Sentry's `before_send`: the exceptions' texts as in our own log, and no address."""
     error = (hint.get("exc_info") or (None, None))[1]
     seen = []
     while error is not None:
@@ -62,6 +62,9 @@ def without_values(report: dict[str, Any], hint: dict[str, Any]) -> dict[str, An
     told = {type(each).__name__: describe(each) for each in seen}
     for each in report.get("exception", {}).get("values", []):
         each["value"] = told.get(each.get("type"), "")
+    # An address may carry a token (calendars, invitations) or words that somebody typed; the route is in `transaction`.
+    for part in ("url", "query_string"):
+        report.get("request", {}).pop(part, None)
     return report
 
 

@@ -6,8 +6,8 @@ the picture. Files are named for their image's id: `incoming/{id}` as uploaded, 
 """
 
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -24,7 +24,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from core.dispatch import after_commit
 from core.envelope import Verbatim
-from core.errors import InvalidState, NotFound, ValidationFailed
+from core.errors import InvalidState, NotFound, ServiceUnavailable, ValidationFailed
 from marketplace.catalogue import lock_activity, refuse_archived
 from marketplace.models import Activity, ActivityImage
 
@@ -38,8 +38,14 @@ MOST_IMAGES = 10
 FORM_VALID_FOR = timedelta(hours=1)
 KEPT_UNFINISHED = timedelta(days=1)
 
-# A picture of 25 megapixels takes some 200 MB while it is open: one at a time in each process.
+# A picture of 25 megapixels takes some 200 MB while it is open: one at a time in each process. Whoever would have to wait
+# for long comes again, so that not all threads end up waiting here.
 _desk = threading.Lock()
+PATIENCE_SECONDS = 3
+
+
+class Busy(ServiceUnavailable):
+    message = "We are busy with other pictures. Try again shortly."
 
 
 # --- Verbs ----------------------------------------------------------------------------------------------------------
@@ -236,11 +242,11 @@ def id_in(name: str) -> UUID | None:
 def redraw(raw: bytes, *, content_type: str) -> Image.Image:
     """The picture in `raw`, upright, in sRGB on white, at most 2000 pixels long; nothing else that was in the file.
 
-    Raises `ValidationFailed` for what is too large, damaged, or another kind of file than was announced.
+    Raises `ValidationFailed` for what is too large, damaged, or another kind of file than was announced, and `Busy`.
     """
     if len(raw) > MOST_BYTES:
         raise refused(f"The file may be {MOST_BYTES // 1024 // 1024} MiB at most.")
-    with _desk:
+    with at_the_desk():
         try:
             with Image.open(BytesIO(raw), formats=[FORMATS[content_type]]) as image:
                 width, height = image.size
@@ -256,6 +262,16 @@ def redraw(raw: bytes, *, content_type: str) -> Image.Image:
                 return upright(image)
         except Exception as error:
             raise refused("The picture is damaged.") from error
+
+
+@contextmanager
+def at_the_desk() -> Iterator[None]:
+    if not _desk.acquire(timeout=PATIENCE_SECONDS):
+        raise Busy
+    try:
+        yield
+    finally:
+        _desk.release()
 
 
 def upright(image: Image.Image) -> Image.Image:

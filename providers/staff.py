@@ -33,6 +33,8 @@ def transfer_ownership(*, by: ProviderUser, member_id: UUID) -> ProviderUser:
         check(by, "transfer_ownership")
         if member.pk == by.pk:
             raise InvalidState("This is you. Name somebody else.")
+        if not member.user.is_active:
+            raise InvalidState("This person's account is suspended.")
         set_role(by, StaffRole.ADMIN)
         return set_role(member, StaffRole.OWNER)
 

@@ -121,3 +121,8 @@ def test_sentry_gets_the_exceptions_without_the_rows_values():
 
 def test_a_report_to_sentry_without_exception_passes():
     assert without_values({"message": "hello"}, {}) == {"message": "hello"}
+
+
+def test_a_report_to_sentry_tells_no_address():
+    report = {"request": {"url": "https://api.example/v1/calendars/secret.ics", "query_string": "q=x", "method": "GET"}}
+    assert without_values(report, {}) == {"request": {"method": "GET"}}

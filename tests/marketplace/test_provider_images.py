@@ -500,6 +500,16 @@ def test_two_who_complete_at_once_show_one_picture(api, at_once, folder):
     assert files(folder) == [f"images/{announced['id']}.jpg"]
 
 
+def test_who_would_wait_for_long_comes_again(api, caller, activity, monkeypatch):
+    monkeypatch.setattr(images, "PATIENCE_SECONDS", 0.01)
+    announced = announce(caller, activity).data
+    post(api, announced["upload"], picture())
+    with images.at_the_desk():
+        answer = complete(caller, announced["id"])
+    assert answer.code == (503, "SERVICE_UNAVAILABLE")
+    assert complete(caller, announced["id"]).status == 200
+
+
 @REAL
 def test_an_activity_has_ten_at_most_whoever_asks_at_once(api, at_once):
     owner = ProviderUserFactory()

@@ -240,5 +240,7 @@ ROWS: dict[str, Row] = {
     ),
     "POST provider/sessions/<uuid:session_id>/attendance": Row("create", attendance),
     "GET provider/reviews": Row("view", at("provider/reviews")),
+    "POST provider/calendar": Row("view", at("provider/calendar"), 201),
+    "DELETE provider/calendar": Row("view", at("provider/calendar")),
     "POST provider/reviews/<uuid:review_id>/response": Row("create", review_response),
 }

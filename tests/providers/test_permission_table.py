@@ -100,6 +100,16 @@ def test_a_cell(api, name, caller):
         assert everything() == before
 
 
+def test_no_address_breaks_when_it_is_asked_what_it_can_do(api):
+    for name, row in ROWS.items():
+        world = World()
+        address, _ = row.request(world)
+        caller = api.as_user(world.staff["owner"].user)
+        assert caller.request("OPTIONS", address).status < 500, name
+        if name.startswith("GET"):
+            assert caller.request("HEAD", address).status == 200, name
+
+
 def assert_is(answer: Any, wanted: Any) -> None:
     match wanted:
         case int():

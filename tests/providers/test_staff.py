@@ -135,6 +135,15 @@ def test_the_ownership_goes_to_nobody_else(api, account):
     assert roles(account) == ["owner"]
 
 
+def test_the_ownership_goes_to_nobody_who_is_suspended(api, account):
+    owner, helper = member(account), member(account, "staff")
+    helper.user.is_active = False
+    helper.user.save()
+    answer = api.as_user(owner.user).post(f"{STAFF}/transfer-ownership", {"staffId": str(helper.pk)})
+    assert answer.code == (409, "INVALID_STATE")
+    assert roles(account) == ["owner", "staff"]
+
+
 # --- Leaving and removing -------------------------------------------------------------------------------------------
 
 
