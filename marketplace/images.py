@@ -38,8 +38,8 @@ MOST_IMAGES = 10
 FORM_VALID_FOR = timedelta(hours=1)
 KEPT_UNFINISHED = timedelta(days=1)
 
-# A picture of 25 megapixels takes some 200 MB while it is open: one at a time in each process. Whoever would have to wait
-# for long comes again, so that not all threads end up waiting here.
+# A picture of 25 megapixels takes some 200 MB while it is open: one at a time in each process. Whoever would have to
+# wait for long comes again, so that not all threads end up waiting here.
 _desk = threading.Lock()
 PATIENCE_SECONDS = 3
 
