@@ -28,8 +28,9 @@ def tell_of_holds() -> int:
 def remind_of_sessions() -> None:
     """Reminds parents of tomorrow's sessions, until nobody is left to remind."""
     now = timezone.now()
-    while reminders.remind_of_sessions(now=now):
-        pass
+    for _ in range(100):
+        if not reminders.remind_of_sessions(now=now):
+            break
 
 
 @shared_task
