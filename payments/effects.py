@@ -12,7 +12,6 @@ from bookings import notices
 from bookings import services as bookings
 from bookings.models import Booking
 from notifications.models import Notification
-from notifications.services import notify
 from payments.models import Payment, Refund
 from payments.processors import Outcome, Signal
 from payments.services import (
@@ -145,7 +144,7 @@ def failed(outcome: Outcome, *, payment: Payment, booking: Booking, now: datetim
     payment.move(Payment.Status.FAILED, failed_at=now, status_reason=outcome.reason)
     if booking.status == Booking.Status.PENDING_PAYMENT:
         # Once for a checkout, however many cards are tried on its page.
-        notify([booking.parent.user_id], kind=Notification.Kind.PAYMENT_FAILED, subject_id=payment.pk, now=now)
+        notices.tell_parent(booking, Notification.Kind.PAYMENT_FAILED, subject_id=payment.pk, now=now)
     return "failed, the hold runs on"
 
 

@@ -61,7 +61,7 @@ def record(*, processor: str, outcome: Outcome, raw: bytes, now: datetime) -> We
                 return None
             carry_out(stored, now=now)
     except Exception as error:
-        note_failure(event, error)
+        note_failure(event, error, outcome)
         raise
     log_event(stored)
     return stored
@@ -208,7 +208,7 @@ def lock_money(event: WebhookEvent) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def note_failure(event: WebhookEvent, error: Exception) -> None:
+def note_failure(event: WebhookEvent, error: Exception, outcome: Outcome | None = None) -> None:
     """Stores the event as failed, or counts one more failure. Never waits long, never raises: it is a note only."""
     said = in_words(error)
     log.error("webhook event failed", processor=event.processor, type=event.type, error=said)
@@ -225,6 +225,7 @@ def note_failure(event: WebhookEvent, error: Exception) -> None:
     )
     try:
         with transaction.atomic(), within(SECONDS_TO_NOTE):
+            row.payment = find_payment(event.processor, outcome) if outcome and outcome.is_ours else None
             WebhookEvent.objects.bulk_create([row], ignore_conflicts=True)
             if not WebhookEvent.objects.filter(pk=row.pk).exists():
                 # Only if it is still failed: a twin may have carried it out in the meantime.

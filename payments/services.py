@@ -12,12 +12,12 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet, Sum
 
+from bookings import notices
 from bookings import services as bookings
 from bookings.models import Booking
 from core.dispatch import after_commit
 from core.errors import Error, InvalidState
 from notifications.models import Notification
-from notifications.services import notify
 from payments.models import Payment, Refund
 from payments.processors import Checkout, ProcessorError, processor
 
@@ -259,8 +259,8 @@ def ask_for_refund(refund: Refund, payment: Payment, *, now: datetime) -> str:
 
 def tell_of_refund(refund: Refund, *, now: datetime) -> None:
     """Tells the parent, once, that the money is on its way."""
-    users = Booking.objects.filter(payments=refund.payment_id).values_list("parent__user_id", flat=True)
-    notify(users, kind=Notification.Kind.REFUND_SENT, subject_id=refund.pk, now=now)
+    booking = refund.payment.booking
+    notices.tell_parent(booking, Notification.Kind.REFUND_SENT, subject_id=refund.pk, now=now)
 
 
 def retry_refund(refund_id: UUID, *, now: datetime) -> Refund:

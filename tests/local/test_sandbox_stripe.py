@@ -291,6 +291,19 @@ def test_events_are_listed_newest_first_by_type_and_time_and_in_pages(sandbox, c
     assert client.v1.events.list({"type": "charge.dispute.*", "created": {"gte": since}}).data == []
 
 
+def test_an_event_can_be_missing_from_the_list_and_be_there_all_the_same(sandbox, client):
+    since = int(time.time())
+    sandbox.faults(unlisted=1.0)
+    hidden = paid(sandbox, client)
+    sandbox.faults(unlisted=0)
+    shown = paid(sandbox, client)
+
+    listed = client.v1.events.list({"created": {"gte": since}, "type": "checkout.session.completed"})
+    about_sessions = [event.data.object.id for event in listed.auto_paging_iter()]
+    assert (shown.id in about_sessions, hidden.id in about_sessions) == (True, False)
+    assert about(sandbox, hidden.id) == ["checkout.session.completed"]
+
+
 def test_sessions_are_listed_by_status(sandbox, client):
     session = client.v1.checkout.sessions.create(params())
 
