@@ -42,7 +42,7 @@ class RefundInline(ReadOnlyInline):
 
 class WebhookEventInline(ReadOnlyInline):
     model = WebhookEvent
-    fields = ["event_id", "type", "status", "note", "created_at"]
+    fields = ["event_id", "type", "status", "note", "attempts", "error", "created_at"]
     readonly_fields = ["created_at"]
 
 
@@ -93,8 +93,8 @@ class PaymentAdmin(WithVerbs):
 @admin.register(Refund)
 class RefundAdmin(WithVerbs):
     list_display = [
-        "short_id", "state", "amount", "reason", "payment_link", "processor_refund_id", "attempts", "next_attempt_at",
-        "created_at",
+        "short_id", "state", "amount", "reason", "error", "payment_link", "processor_refund_id", "attempts",
+        "next_attempt_at", "created_at",
     ]  # fmt: skip
     list_filter = ["status", "currency"]
     search_fields = ["processor_refund_id__exact", "payment__processor_payment_id__exact"]
