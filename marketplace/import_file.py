@@ -29,10 +29,11 @@ class BadCell(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """A row by its number in a spreadsheet, where the header is row 1, and its cells that hold something."""
+    """A row, numbered as spreadsheets do (the header is row 1): what its cells hold, and which of them are wrong."""
 
     number: int
     cells: dict[str, Any]
+    wrong: frozenset[str] = frozenset()
 
     def get(self, column: str) -> Any:
         return self.cells.get(column)
@@ -135,13 +136,13 @@ BY_LETTERS = {name.lower(): name for name in COLUMNS}
 
 
 def read(raw: bytes, report: Report) -> list[Row]:
-    """The rows of a file that can be read; what cannot is told to `report`.
+    """The rows of a file; cells that cannot be read are told to `report`.
 
     Takes UTF-8 and UTF-16, with commas, semicolons or tabs. Raises `ValidationFailed` for a file that is no such table.
     """
     lines = table(text_of(raw))
     header = header_of(next(lines, []))
-    rows: list[Row | None] = []
+    rows: list[Row] = []
     for number, cells in enumerate(lines, start=2):
         if not any(each.strip() for each in cells):
             continue
@@ -150,7 +151,7 @@ def read(raw: bytes, report: Report) -> list[Row]:
         rows.append(row_of(number, header, cells, report))
     if not rows:
         raise unreadable(2, "The file has no row below its header.")
-    return [each for each in rows if each is not None]
+    return rows
 
 
 def unreadable(row: int, message: str, column: str = "") -> ValidationFailed:
@@ -204,9 +205,9 @@ def header_of(cells: list[str]) -> list[str]:
     return names
 
 
-def row_of(number: int, header: list[str], cells: list[str], report: Report) -> Row | None:
+def row_of(number: int, header: list[str], cells: list[str], report: Report) -> Row:
     found: dict[str, Any] = {}
-    bad: set[str] = set()
+    wrong: set[str] = set()
     for position, cell in enumerate(cells):
         text = cell.strip()
         column = header[position] if position < len(header) else ""
@@ -217,9 +218,9 @@ def row_of(number: int, header: list[str], cells: list[str], report: Report) -> 
                 found[column] = COLUMNS[column](text)
         except BadCell as error:
             report.error(number, column, str(error))
-            bad.add(column)
+            wrong.add(column)
     for column in NEEDED:
-        if column not in found and column not in bad:
+        if column not in found and column not in wrong:
             report.error(number, column, "This cell must not be empty.")
-            bad.add(column)
-    return None if bad else Row(number, found)
+            wrong.add(column)
+    return Row(number, found, frozenset(wrong))

@@ -56,6 +56,7 @@ class Told:
     found: Any = None
     said: dict[str, Any] = field(default_factory=dict)
     said_in: dict[str, int] = field(default_factory=dict)
+    wrong: set[str] = field(default_factory=set)
     fields: dict[str, Any] = field(default_factory=dict)
     part_of: Any = None
 
@@ -130,8 +131,11 @@ class Reader:
     # --- Rows -------------------------------------------------------------------------------------------------------
 
     def take(self, row: Row) -> None:
-        activity = self.activity_of(row)
-        offering = self.offering_of(row, activity) if activity else None
+        activity = self.activity_of(row) if row.get("activity") else None
+        offering = self.offering_of(row, activity) if activity and row.get("offeringType") else None
+        if row.wrong:
+            # It has no session, but what it says of the others' activity is said.
+            return
         place = self.place_of(row)
         made = self.slot_of(row, place) if place else None
         seats = row.get("capacity")
@@ -185,6 +189,7 @@ class Reader:
 
     def note(self, told: Told, row: Row, columns: Iterable[str]) -> None:
         """Keeps what the row says, once for all rows; a later row may leave it out, but not say otherwise."""
+        told.wrong |= row.wrong
         for column in columns:
             value = row.get(column)
             if value is None:
@@ -266,6 +271,8 @@ class Reader:
             except ValidationError as error:
                 for each in flatten(error.detail):
                     column = COLUMN_OF.get(each["field"], each["field"])
+                    if column in told.wrong:
+                        continue
                     cents = " Counted in cents." if column == "price" else ""
                     self.report.error(told.said_in.get(column, told.row), column, each["message"] + cents)
 

@@ -322,6 +322,14 @@ def test_every_error_of_every_row_is_named_in_order(school):
     ]
 
 
+def test_one_wrong_cell_makes_no_other_row_wrong(school):
+    # What the first row says of the activity and its price counts for the second, which leaves it out.
+    rows = [school.row(7, capacity="many"), school.row(8, category=None, price=None)]
+    assert [each[:2] for each in errors(school.send(*rows))] == [(2, "capacity")]
+    rows = [school.row(7, price="free"), school.row(8, category=None, price=None)]
+    assert [each[:2] for each in errors(school.send(*rows))] == [(2, "price")]
+
+
 def test_a_hundred_errors_are_enough(school):
     found = errors(school.send(*(school.row(ahead, capacity="x") for ahead in range(1, 151))))
     assert len(found) == 101
