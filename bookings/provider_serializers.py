@@ -83,7 +83,9 @@ class AttendanceEntrySerializer(Serializer):
 class AttendanceRequestSerializer(Serializer):
     """Who came: `present`, `absent`, or null to take it back."""
 
-    entries = serializers.ListSerializer(child=AttendanceEntrySerializer(), allow_empty=False, max_length=MOST_ENTRIES)
+    entries: Any = serializers.ListSerializer(
+        child=AttendanceEntrySerializer(), allow_empty=False, max_length=MOST_ENTRIES
+    )
 
     def validate_entries(self, entries: list[dict[str, Any]]) -> dict[UUID, Attendance | None]:
         given = {entry["booking_id"]: entry["status"] and Attendance(entry["status"]) for entry in entries}

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from bookings.calendar_views import CalendarView, MyCalendarView, ProviderCalendarView
 from bookings.change_views import ProviderSessionView
 from bookings.provider_views import ProviderBookingViewSet, ProviderReviewList, ReviewResponseView
 from bookings.review_views import MyReviewList, ReviewChangeView, ReviewCreateView, ReviewReportView
@@ -24,4 +25,7 @@ urlpatterns = [
     path("provider/sessions/<uuid:session_id>/attendance", AttendanceView.as_view()),
     path("provider/reviews", ProviderReviewList.as_view()),
     path("provider/reviews/<uuid:review_id>/response", ReviewResponseView.as_view()),
+    path("me/calendar", MyCalendarView.as_view()),
+    path("provider/calendar", ProviderCalendarView.as_view()),
+    path("calendars/<str:token>.ics", CalendarView.as_view()),
 ]

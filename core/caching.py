@@ -1,4 +1,4 @@
-"""Validators for public reads: an ETag over the bytes, and 304 where the caller has them already."""
+"""Validators for reads: an ETag over the bytes, and 304 where the caller has them already."""
 
 import hashlib
 
@@ -14,11 +14,18 @@ def with_etag(request: Request, response: Response, *, max_age: int) -> HttpResp
     response.accepted_media_type = request.accepted_media_type
     setattr(response, "renderer_context", {"request": request, "response": response})  # noqa: B010
     response.render()
+    return validated(
+        request, response, cache_control=f"public, max-age={max_age}, stale-while-revalidate={max_age * 5}"
+    )
+
+
+def validated(request: Request, response: HttpResponse, *, cache_control: str) -> HttpResponse:
+    """`response`, rendered already, with its `ETag` and `cache_control`, or the 304 in its place."""
     etag = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
     known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
-    answer: HttpResponse = response
+    answer = response
     if "*" in known or etag in (tag.removeprefix("W/") for tag in known):
         answer = HttpResponseNotModified()
     answer["ETag"] = etag
-    answer["Cache-Control"] = f"public, max-age={max_age}, stale-while-revalidate={max_age * 5}"
+    answer["Cache-Control"] = cache_control
     return answer
