@@ -24,8 +24,11 @@ from payments.services import abandoned_checkouts, owe_refund, unrefunded_cents
 
 @dataclass(kw_only=True)
 class Extent:
-    """What a cancellation comes to: sessions, bookings with a seat in them, those of these that end with it, children,
-    and what goes back, by currency."""
+    """What a cancellation comes to.
+
+    Sessions that are cancelled, bookings with a seat there, how many of these end, children, and what goes back by
+    currency.
+    """
 
     sessions: int = 0
     booking_ids: list[UUID] = field(default_factory=list)
