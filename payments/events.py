@@ -109,9 +109,14 @@ def carry_out(event: WebhookEvent, *, now: datetime) -> None:
     is_of_money = outcome.is_ours and outcome.signal in effects.OF_MONEY and bool(outcome.processor_payment_id)
     if is_of_money:
         lock_money(event)
-    payment = find_payment(event.processor, outcome) if outcome.is_ours else None
+    event.payment = find_payment(event.processor, outcome) if outcome.is_ours else None
     event.status, event.error, event.attempts = WebhookEvent.Status.IGNORED, "", event.attempts + 1
-    if payment is None:
+    if event.payment and outcome.signal is not Signal.OTHER:
+        booking, sessions = bookings.lock_booking(event.payment.booking_id)
+        payment = Payment.objects.select_for_update(no_key=True).get(pk=event.payment.pk)
+        # Looked at again: what it is about may have become clear while we waited.
+        event.payment = None if is_of_another(payment, outcome) else payment
+    if event.payment is None:
         event.note = "waits for its payment" if is_of_money and outcome.signal is not Signal.PAID else "not ours"
         if outcome.is_ours and outcome.signal is Signal.PAID:
             log.error("payment without a record", processor=event.processor, payment=outcome.processor_payment_id)
@@ -119,16 +124,12 @@ def carry_out(event: WebhookEvent, *, now: datetime) -> None:
         event.note = "nothing to do"
     else:
         event.status = WebhookEvent.Status.PROCESSED
-        event.note = apply(event, outcome, payment=payment, now=now)[:500]
-    event.payment = payment
+        event.note = apply(event, outcome, payment=payment, booking=booking, sessions=sessions, now=now)[:500]
     event.save(update_fields=["status", "note", "error", "attempts", "payment", "updated_at"])
 
 
-def apply(event: WebhookEvent, outcome: Outcome, *, payment: Payment, now: datetime) -> str:
-    """Takes the locks, carries out what waited for this payment, then the event itself."""
-    booking, sessions = bookings.lock_booking(payment.booking_id)
-    payment = Payment.objects.select_for_update(no_key=True).get(pk=payment.pk)
-    about: dict[str, Any] = {"booking": booking, "sessions": sessions, "now": now}
+def apply(event: WebhookEvent, outcome: Outcome, *, payment: Payment, **about: Any) -> str:
+    """Carries out what waited for this payment, then the event itself."""
     waiting: list[WebhookEvent] = []
     if outcome.signal in effects.OF_MONEY and outcome.processor_payment_id:
         waiting = list(waiting_for(event).select_for_update(of=("self",), no_key=True))
@@ -189,13 +190,16 @@ def find_payment(processor: str, outcome: Outcome) -> Payment | None:
         {"pk": outcome.payment_id},
         {"processor_checkout_id": outcome.checkout_id},
     ):
-        if not all(by.values()) or (payment := payments.filter(**by).first()) is None:
-            continue
-        known, told = payment.processor_payment_id, outcome.processor_payment_id
-        is_of_another = outcome.signal in effects.OF_MONEY and bool(known and told and known != told)
-        # A refund of the checkout's second payment waits for the row that this payment gets.
-        return None if is_of_another and outcome.signal is not Signal.PAID else payment
+        if all(by.values()) and (payment := payments.filter(**by).first()):
+            return None if is_of_another(payment, outcome) else payment
     return None
+
+
+def is_of_another(payment: Payment, outcome: Outcome) -> bool:
+    """Whether the event is about a second payment of the checkout. Until that is told, it waits for the row of it."""
+    known, told = payment.processor_payment_id, outcome.processor_payment_id
+    is_news_of_money = outcome.signal in effects.OF_MONEY and outcome.signal is not Signal.PAID
+    return is_news_of_money and bool(known and told and known != told)
 
 
 def lock_money(event: WebhookEvent) -> None:

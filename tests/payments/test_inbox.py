@@ -479,6 +479,24 @@ def test_one_that_waited_and_cannot_be_carried_out_fails_alone(api, payment):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_news_of_a_second_payment_that_waited_for_the_first_leaves_the_first_alone(api, india, overtaken):
+    """When the refund looked, nobody knew whose it was; when it has the lock, the first payment is known."""
+    payment = PaymentFactory()
+    second = PaymentFactory.build(
+        booking=payment.booking, pk=payment.pk, processor_checkout_id=payment.processor_checkout_id,
+        processor_payment_id="pay_Second00000001", processor="razorpay",
+    )  # fmt: skip
+    results = overtaken(
+        (events, "find_payment"),
+        lambda: post_razorpay(api, rzp_refund(second)).status,
+        lambda: post_razorpay(api, captured(payment)).status,
+    )
+    assert results == [200, 200]
+    assert state(payment) == ("paid", "confirmed", 1, 1)
+    assert WebhookEvent.objects.get(status="ignored").note == "waits for its payment"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_refund_and_its_payment_at_once_do_not_miss_each_other(api, payment, overtaken):
     results = overtaken(
         (events, "find_payment"),
