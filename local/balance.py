@@ -6,12 +6,14 @@ step, `make soak` at its end; a person with a prompt may, too.
 
 from collections.abc import Callable, Iterable
 
-# What is left of each payment once what went back, or is to go back, is taken off.
-LEFT = """
+# Of each payment what goes back, what of that we owe ourselves, and what is done.
+MONEY = """
 WITH money AS (
     SELECT payment.id, payment.booking_id, payment.status, payment.amount_cents, payment.needs_review,
         coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status <> 'failed'), 0) AS back,
-        coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status = 'succeeded'), 0) AS done
+        coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status = 'succeeded'), 0) AS done,
+        coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status <> 'failed'
+            AND refund.reason <> 'Refunded at the processor.'), 0) AS owed
     FROM payments_payment AS payment LEFT JOIN payments_refund AS refund ON refund.payment_id = payment.id
     GROUP BY payment.id
 )
@@ -42,35 +44,38 @@ ALWAYS = {
     "a booking that stands holds no seat": """
         SELECT id FROM bookings_booking AS booking WHERE status NOT IN ('cancelled', 'expired') AND NOT EXISTS (
             SELECT FROM bookings_seat AS seat WHERE seat.booking_id = booking.id AND seat.released_at IS NULL)""",
+    # One that the provider cancelled is gone for good; the booking may go on without it.
     "a package has not all of its seats": """
         SELECT booking.id FROM bookings_booking AS booking JOIN marketplace_offering AS offering
             ON offering.id = booking.offering_id
         WHERE booking.status NOT IN ('cancelled', 'expired') AND offering.type = 'multi_session'
-            AND offering.session_count <> (SELECT count(*) FROM bookings_seat AS seat
-                WHERE seat.booking_id = booking.id AND seat.released_at IS NULL)""",
-    "a booking is confirmed without its money": f"""{LEFT}
+            AND offering.session_count NOT BETWEEN
+                (SELECT count(*) FROM bookings_seat AS seat
+                    WHERE seat.booking_id = booking.id AND seat.released_at IS NULL) AND
+                (SELECT count(*) FROM bookings_seat AS seat JOIN marketplace_session AS session
+                    ON session.id = seat.session_id
+                    WHERE seat.booking_id = booking.id
+                        AND (seat.released_at IS NULL OR session.status = 'cancelled'))""",
+    "a booking is confirmed without its money": f"""{MONEY}
         SELECT id FROM bookings_booking AS booking WHERE status = 'confirmed' AND amount_cents > 0
             AND {BEGINS} > now() AND NOT EXISTS (
-                SELECT FROM money WHERE booking_id = booking.id AND status = 'paid' AND back < amount_cents)""",
-    "a booking is paid more than once": f"""{LEFT}
+                SELECT FROM money WHERE booking_id = booking.id AND status = 'paid' AND owed < amount_cents)""",
+    "a booking is paid more than once": f"""{MONEY}
         SELECT booking_id FROM money WHERE status = 'paid' AND back < amount_cents AND NOT needs_review
         GROUP BY booking_id HAVING count(*) > 1""",
     "a free booking has a payment": """
         SELECT booking.id FROM bookings_booking AS booking JOIN payments_payment AS payment
             ON payment.booking_id = booking.id
         WHERE booking.amount_cents = 0""",
-    # A parent who cancels after the refund window has closed is the one who gets nothing back.
-    "money is kept for nothing": f"""{LEFT}
+    # Only of who cancels after the refund window has closed, or when some of it is over.
+    "money is kept for nothing": f"""{MONEY}
         SELECT money.id FROM money JOIN bookings_booking AS booking ON booking.id = money.booking_id
         WHERE money.status = 'paid' AND money.back < money.amount_cents AND NOT money.needs_review AND (
             booking.status IN ('pending_payment', 'expired')
-            OR booking.status = 'cancelled' AND booking.cancelled_at <= booking.refundable_until)""",
+            OR booking.status = 'cancelled' AND booking.cancelled_at <= booking.refundable_until
+                AND booking.cancelled_at < {BEGINS})""",
     # Somebody at the processor's dashboard may give back what we owe as well; then the processor refuses ours.
-    "we owe more than came": """
-        SELECT payment.id FROM payments_payment AS payment JOIN payments_refund AS refund
-            ON refund.payment_id = payment.id
-        WHERE refund.status <> 'failed' AND refund.reason <> 'Refunded at the processor.'
-        GROUP BY payment.id HAVING sum(refund.amount_cents) > payment.amount_cents""",
+    "we owe more than came": f"{MONEY} SELECT id FROM money WHERE owed > amount_cents",
     "a refund is owed on money that never came": """
         SELECT refund.id FROM payments_refund AS refund JOIN payments_payment AS payment
             ON payment.id = refund.payment_id
@@ -84,6 +89,9 @@ ALWAYS = {
 WHEN_QUIET = {
     "a hold has outlived its time": """
         SELECT id FROM bookings_booking WHERE status = 'pending_payment' AND expires_at < now()""",
+    "a seat is held in a cancelled session": """
+        SELECT seat.id FROM bookings_seat AS seat JOIN marketplace_session AS session ON session.id = seat.session_id
+        WHERE seat.released_at IS NULL AND session.status = 'cancelled'""",
     "a refund is still on its way": """
         SELECT id FROM payments_refund WHERE status IN ('pending', 'sent')""",
     "a refund failed and nobody was told": """
@@ -95,8 +103,8 @@ WHEN_QUIET = {
             ON booking.id = payment.booking_id
         WHERE payment.status IN ('created', 'pending') AND NOT payment.needs_review
             AND booking.status IN ('expired', 'cancelled')""",
-    "more went back than came": f"{LEFT} SELECT id FROM money WHERE done > amount_cents AND NOT needs_review",
-    "refunded and given back differ": f"""{LEFT}
+    "more went back than came": f"{MONEY} SELECT id FROM money WHERE done > amount_cents AND NOT needs_review",
+    "refunded and given back differ": f"""{MONEY}
         SELECT id FROM money WHERE status IN ('paid', 'refunded') AND (status = 'refunded') <> (done = amount_cents)
             AND NOT needs_review""",
 }
