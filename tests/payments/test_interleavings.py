@@ -6,10 +6,8 @@ money or seats are lost, or a constraint or a compare-and-swap has the last word
 """
 
 import threading
-import time
 
 import pytest
-from django.db import connection, connections
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -21,84 +19,30 @@ from core.models import Lifecycle
 from payments import events, services
 from payments.models import Payment, Refund
 from payments.processors.stripe import Stripe
+from tests import meeting as meetings
 from tests.books import wrong_now
 from tests.conftest import Answer
 from tests.factories import BookingFactory, ChildFactory, OfferingFactory, PaymentFactory, SessionFactory, in_days
+from tests.meeting import PATIENCE
 from tests.payments.conftest import act
 from tests.payments.signed import charge_refunded, checkout, post_stripe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE = 10
 LATE = in_days(2)  # holds have ended by then, sessions have not begun
 
 
-class Meeting:
-    """Runs two things at once. The first stops before its first write, until the second is through or waits for it."""
+class Meeting(meetings.Meeting):
+    """Two at once over seats and money: the first stops before its first write."""
 
     def __init__(self, monkeypatch):
-        self.first_has_looked, self.second_is_through = threading.Event(), threading.Event()
-        self.first = 0
-        for owner, name in (
+        super().__init__(
+            monkeypatch,
             (Lifecycle, "move"),
             (bookings, "release_seats"),
             (bookings, "take_seats"),
             (Payment, "save"),
-        ):
-            monkeypatch.setattr(owner, name, self.pausing(getattr(owner, name)))
-
-    def pausing(self, write):
-        def paused(*args, **kwargs):
-            if threading.get_ident() == self.first and not self.first_has_looked.is_set():
-                self.first_has_looked.set()
-                self.wait_for_the_second()
-            return write(*args, **kwargs)
-
-        return paused
-
-    def wait_for_the_second(self):
-        """Until it has done all that it can do while the first one stands here."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            if self.second_is_through.wait(0.02) or self.somebody_waits_for_the_first():
-                return
-        raise AssertionError("the second one neither ended nor waited")
-
-    def somebody_waits_for_the_first(self):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-            )
-            return cursor.fetchone()[0]
-
-    def of(self, first, second):
-        """What each of the two gave: a result or an exception."""
-        given = {}
-
-        def run(name, function):
-            try:
-                given[name] = function()
-            except Exception as error:  # the test looks at it
-                given[name] = error
-            finally:
-                connections.close_all()
-
-        def run_first():
-            self.first = threading.get_ident()
-            run("first", first)
-            self.first_has_looked.set()
-
-        def run_second():
-            self.first_has_looked.wait(PATIENCE)
-            run("second", second)
-            self.second_is_through.set()
-
-        threads = [threading.Thread(target=each) for each in (run_first, run_second)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE * 2)
-        return given["first"], given["second"]
+        )
 
 
 @pytest.fixture
