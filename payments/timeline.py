@@ -83,7 +83,8 @@ def of_payment(payment: Payment) -> Iterator[Entry]:
     name = payment.get_processor_display()
     yield Entry(at=payment.created_at, text=f"Checkout with {name}.", detail=str(payment.pk), **about)
     if payment.status == Payment.Status.FAILED and payment.failed_at:
-        text = payment.status_reason or "The payment failed."
+        # The processors' codes are words with underscores.
+        text = (payment.status_reason or "The payment failed.").replace("_", " ")
         yield Entry(at=payment.failed_at, text=text, **about)
     if payment.paid_at:
         yield Entry(at=payment.paid_at, text="Paid.", detail=payment.processor_payment_id or "", **about)

@@ -148,7 +148,7 @@ def outcome(event: dict[str, Any], event_id: str) -> Outcome:
         case "payment.authorized":
             return Outcome(**common, **by_payment, signal=Signal.AUTHORIZED)
         case "payment.failed":
-            reason = payment.get("error_code") or "declined"
+            reason = payment.get("error_reason") or payment.get("error_code") or "declined"
             return Outcome(**common, **by_payment, signal=Signal.FAILED, reason=f"Payment failed: {reason}.")
         case "refund.created" | "refund.processed" | "refund.failed":
             return Outcome(

@@ -109,7 +109,7 @@ def test_a_failed_try_and_a_hold_that_ended_are_told(api, payment):
     assert post_stripe(api, declined(payment)).status == 200
     assert post_stripe(api, checkout(payment, "expired")).status == 200
     told = texts(story(api, payment.booking))
-    assert ("payment", "Payment failed: card_declined.") in told
+    assert ("payment", "Payment failed: card declined.") in told
     assert ("event", "Stripe told us: failed, the hold runs on.") in told
     assert told[-1] == ("booking", "The hold ended, and the seat was given back.")
 

@@ -185,6 +185,11 @@ def test_a_failed_try_is_not_the_end(api, payment):
     assert state(payment) == ("paid", "confirmed", 1, 1)
 
 
+def test_the_banks_own_reason_is_kept_where_there_is_one(api, payment):
+    take(api, rzp_failed(payment, error_reason="insufficient_funds"))
+    assert Payment.objects.get(pk=payment.pk).status_reason == "Payment failed: insufficient_funds."
+
+
 def test_every_order_of_a_payments_events_ends_confirmed(api):
     for order in itertools.permutations(("failed", "authorized", "captured", "paid")):
         payment = PaymentFactory()
