@@ -19,7 +19,7 @@ from django.core import signing
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from PIL import Image, ImageCms, ImageOps
 
 from core.dispatch import after_commit
@@ -57,8 +57,7 @@ def add(*, activity: Activity, content_type: str, alt: str = "", now: datetime) 
         activity = lock_activity(activity)
         refuse_archived(activity)
         lost = Q(status=ActivityImage.Status.PENDING, created_at__lt=now - FORM_VALID_FOR)
-        if activity.images.exclude(lost).count() >= MOST_IMAGES:
-            raise InvalidState(f"An activity has at most {MOST_IMAGES} images.")
+        check_room(activity.images.exclude(lost))
         last = activity.images.aggregate(last=Max("position"))["last"]
         position = 0 if last is None else last + 1
         return activity.images.create(content_type=content_type, alt=alt, position=position)
@@ -67,8 +66,8 @@ def add(*, activity: Activity, content_type: str, alt: str = "", now: datetime) 
 def complete(*, image: ActivityImage) -> ActivityImage:
     """Checks what was uploaded and shows it. Twice does no harm.
 
-    Raises `InvalidState` if nothing was uploaded, and `ValidationFailed` for what is no such picture; the form may then
-    be used again.
+    Raises `InvalidState` if nothing was uploaded or there are too many, and `ValidationFailed` for what is no such
+    picture; the form may then be used again.
     """
     if image.status == ActivityImage.Status.READY:
         return image
@@ -86,6 +85,8 @@ def complete(*, image: ActivityImage) -> ActivityImage:
         activity = lock_activity(image.activity)
         image = find(image)
         if image.status == ActivityImage.Status.PENDING:
+            # Announcements that seemed lost did not count.
+            check_room(activity.images.filter(status=ActivityImage.Status.READY))
             image.move(ActivityImage.Status.READY, width=picture.width, height=picture.height)
             show_first(activity)
     delete_file(incoming(image.pk))
@@ -121,6 +122,11 @@ def remove(*, image: ActivityImage) -> None:
         after_commit("marketplace.tasks.delete_image_files", image_id)
 
 
+def check_room(others: QuerySet[ActivityImage]) -> None:
+    if others.count() >= MOST_IMAGES:
+        raise InvalidState(f"An activity has at most {MOST_IMAGES} images.")
+
+
 def find(image: ActivityImage) -> ActivityImage:
     """The image as it is now. Raises `NotFound` if it is gone."""
     found = ActivityImage.objects.filter(pk=image.pk).first()
@@ -130,10 +136,10 @@ def find(image: ActivityImage) -> ActivityImage:
 
 
 def show_first(activity: Activity) -> None:
-    """Makes the first image the activity's own, which its card shows."""
+    """Makes the first image the activity's own, which its card shows; one from elsewhere stays until there is any."""
     first = activity.images.filter(status=ActivityImage.Status.READY).order_by("position", "id").first()
     address = url(first.pk) if first else ""
-    if address != activity.image_url:
+    if address or activity.image_url.startswith(folder_url()):
         activity.image_url = address
         activity.save(update_fields=["image_url", "updated_at"])
 

@@ -177,6 +177,28 @@ def test_an_activity_has_ten_at_most_and_lost_ones_do_not_count(caller, activity
     assert announce(caller, activity).status == 201
 
 
+def test_who_comes_late_finds_no_room_either(api, caller, activity):
+    late = announce(caller, activity).data
+    post(api, late["upload"], picture())
+    activity.images.bulk_create(
+        ActivityImage(activity=activity, content_type="image/png", status="ready") for _ in range(10)
+    )
+    assert complete(caller, late["id"]).code == (409, "INVALID_STATE")
+    assert ActivityImage.objects.get(pk=late["id"]).status == "pending"
+
+
+def test_a_picture_from_elsewhere_stays_until_there_is_one(api, caller, activity):
+    activity.image_url = "https://img.example/a.jpg"
+    activity.save()
+    announced = announce(caller, activity).data
+    caller.delete(f"/v1/provider/images/{announced['id']}")
+    activity.refresh_from_db()
+    assert activity.image_url == "https://img.example/a.jpg"
+    address = upload(api, caller, activity).data["url"]
+    activity.refresh_from_db()
+    assert activity.image_url == address
+
+
 # --- Uploading ------------------------------------------------------------------------------------------------------
 
 
