@@ -10,10 +10,11 @@ from uuid import UUID
 
 from django.db.models import Prefetch, Q
 
+from bookings.calendars import of_booking
 from bookings.models import Booking, BookingStatus, Seat
 from bookings.session_emails import NUMBER, OCCASIONS, WITH_PLACE, Facts, Occasion, listed, occasion
 from notifications.contents import Content
-from notifications.letters import Letter, Reader
+from notifications.letters import Attachment, Letter, Reader
 from notifications.models import NotificationKind
 
 
@@ -31,6 +32,7 @@ class Booked(Occasion):
     currency: str
     expires_at: datetime | None = None
     refundable_until: datetime | None = None
+    reason: str = ""
     is_reviewed: bool = False
 
     @property
@@ -75,6 +77,8 @@ def booked(row: Booking, *, is_mine: bool) -> Booked:
         currency=row.currency,
         expires_at=row.expires_at,
         refundable_until=row.refundable_until,
+        # What a parent writes there is not for the provider's mailboxes.
+        reason=row.cancellation_reason if is_mine else "",
         is_reviewed=hasattr(row, "review"),
     )
 
@@ -90,6 +94,13 @@ def confirmed(it: Booked, reader: Reader) -> Letter:
         button=("See your booking", it.path),
         small=[*(small if it.price_cents else []), "The attached file puts it into your calendar."],
     )
+
+
+def calendar(it: Booked, reader: Reader) -> list[Attachment]:
+    """The dates for the parent's calendar."""
+    if not it.is_mine:
+        return []
+    return [Attachment(name="booking.ics", type="text/calendar", content=of_booking(it.booking).decode())]
 
 
 def received(it: Booked, reader: Reader) -> Letter:
@@ -121,7 +132,11 @@ def cancelled(it: Booked, reader: Reader) -> Letter:
         title="Your booking is cancelled",
         summary=summary,
         paragraphs=[MONEY_BACK] if it.price_cents else [],
-        facts=[*it.facts(reader), ("For", listed([it.child]))],
+        facts=[
+            *it.facts(reader),
+            ("For", listed([it.child])),
+            *([("Reason", it.reason)] if it.reason else []),
+        ],
         button=("See your booking", it.path),
     )
 
@@ -212,7 +227,7 @@ FOR_PROVIDERS = {region: replace(it, is_mine=False, child="") for region, it in 
 
 CONTENTS = {
     NotificationKind.BOOKING_CONFIRMED: Content(
-        find=bookings, write=confirmed, still=is_now(*STANDING), samples=SAMPLES
+        find=bookings, write=confirmed, attach=calendar, still=is_now(*STANDING), samples=SAMPLES
     ),
     NotificationKind.BOOKING_RECEIVED: Content(
         find=bookings, write=received, still=is_now(*STANDING), samples=FOR_PROVIDERS
@@ -223,6 +238,7 @@ CONTENTS = {
     NotificationKind.BOOKING_RESCHEDULED: Content(
         find=bookings,
         write=rescheduled,
+        attach=calendar,
         still=is_now(BookingStatus.CONFIRMED, BookingStatus.PENDING_PAYMENT),
         samples=SAMPLES,
     ),

@@ -92,8 +92,11 @@ def visits(ids: Collection[UUID], user_id: UUID) -> Mapping[UUID, Visit]:
 
 def visit(seats: list[Seat]) -> Visit:
     held = [seat for seat in seats if seat.released_at is None and seat.booking.status == BookingStatus.CONFIRMED]
-    shown = held or seats
     session = seats[0].session
+    # Of a cancelled session those that were still held when it was; not those that were given back long before.
+    since = session.cancelled_at
+    lost = [seat for seat in seats if since and seat.released_at and seat.released_at >= since]
+    shown = held or lost or seats
     return Visit(
         **occasion(session),
         status=session.status,

@@ -1,12 +1,31 @@
-"""What was told to whom, and whether it arrived."""
+"""What was told to whom, and whether it arrived; and how every mail looks."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
-from unfold.decorators import display
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
-from core.admin import ReadOnlyAdmin, code, label, link
-from notifications.models import Bounce, Notification, NotificationPreference
+from core.admin import Admin, NoAdd, ReadOnlyAdmin, code, label, link, verb
+from core.models import Region
+from notifications import services
+from notifications.contents import contents
+from notifications.letters import Reader, render
+from notifications.models import OPTIONAL, Bounce, Notification, NotificationKind, NotificationPreference
+
+# A moment before all that the samples tell of.
+SAMPLED_AT = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+
+def preview(kind: NotificationKind, region: Region) -> dict[str, Any]:
+    content = contents()[kind]
+    reader = Reader(name="Ana" if region == Region.US else "Asha", region=region, at=SAMPLED_AT)
+    letter = content.write(content.samples[region], reader)
+    text, html = render(letter, reader=reader, is_optional=kind in OPTIONAL)
+    return {"region": region.label, "subject": letter.subject, "text": text, "html": html}
 
 
 @admin.register(Notification)
@@ -19,6 +38,36 @@ class NotificationAdmin(ReadOnlyAdmin):
     search_ids = ["id", "user_id", "subject_id"]
     search_email = "user__email"
     state = label("status", {"pending": "warning", "sent": "success", "failed": "danger"})
+    actions = ["retry"]
+    actions_detail = ["retry"]
+    actions_list = ["previews"]
+    retry = verb(
+        title="Send again",
+        past="Queued to be sent again",
+        when=lambda row: row.status == Notification.Status.FAILED,
+        run=lambda row, *, now: services.retry(row.pk, now=now),
+        permission="retry",
+        icon="send",
+        variant=ActionVariant.PRIMARY,
+    )
+
+    def has_retry_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("notifications.change_notification")
+
+    @action(description="Mail previews", permissions=["view"], icon="drafts")
+    def previews(self, request: HttpRequest) -> TemplateResponse:
+        """Every kind of mail in both regions, with made-up people."""
+        asked = request.GET.get("kind", "")
+        kind = NotificationKind(asked) if asked in NotificationKind.values else NotificationKind.BOOKING_CONFIRMED
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Mail previews: {kind.label}",
+            "opts": self.opts,
+            "kinds": NotificationKind,
+            "kind": kind,
+            "previews": [preview(kind, region) for region in Region],
+        }
+        return TemplateResponse(request, "notifications/previews.html", context)
 
     @display(description="Subject", ordering="subject_id")
     def subject(self, row: Notification) -> Any:
@@ -43,7 +92,9 @@ class NotificationPreferenceAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Bounce)
-class BounceAdmin(ReadOnlyAdmin):
+class BounceAdmin(NoAdd, Admin):
+    """Deleting one has us write to the address again."""
+
     list_display = ["short_id", "user_link", "why", "happened_at"]
     list_filter = ["reason"]
     search_fields = ["=email_sha256"]
@@ -51,6 +102,9 @@ class BounceAdmin(ReadOnlyAdmin):
     search_email = "user__email"
     exclude = ["email_sha256"]
     why = label("reason", {"hard_bounce": "warning", "complaint": "danger"})
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     @display(description="User", ordering="user_id")
     def user_link(self, row: Bounce) -> Any:
