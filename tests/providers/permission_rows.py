@@ -233,6 +233,7 @@ ROWS: dict[str, Row] = {
     # Whoever is let in is told that this is no CSV.
     "POST provider/import": Row("edit", at("provider/import", {}), 415),
     # Daily work
+    "GET provider/dashboard": Row("view", at("provider/dashboard")),
     "GET provider/bookings": Row("view", at("provider/bookings")),
     "GET provider/bookings/<uuid:pk>": Row("view", lambda world: (of("bookings", world.booking()), None)),
     "GET provider/sessions/<uuid:session_id>/roster": Row(
