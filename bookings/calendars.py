@@ -31,6 +31,8 @@ BACK, AHEAD = timedelta(days=30), timedelta(days=366)
 MOST_EVENTS = 2_000
 REFRESH = timedelta(hours=1)
 
+CONFIRMED, TENTATIVE, CANCELLED = "CONFIRMED", "TENTATIVE", "CANCELLED"
+
 
 # --- Addresses -------------------------------------------------------------------------------------------------------
 
@@ -70,10 +72,8 @@ def digest(token: str) -> str:
 def read(feed: CalendarFeed, *, now: datetime) -> bytes:
     """The feed as a calendar of at most `MOST_EVENTS` sessions, from a month ago to a year ahead."""
     if feed.provider_account is None:
-        seats = booked_seats().filter(
-            booking__parent__user=feed.user_id, session__ends_at__gte=now - BACK, session__starts_at__lte=now + AHEAD
-        )
-        return calendar("Juniro", visits(seats[:MOST_EVENTS]))
+        seats = known_seats(feed.user_id).filter(session__ends_at__gte=now - BACK, session__starts_at__lte=now + AHEAD)
+        return calendar("Juniro", visits(session_by_session(seats)[:MOST_EVENTS]))
     name = feed.provider_account.business_name
     sessions = Session.objects.filter(
         activity__provider=feed.provider_account, ends_at__gte=now - BACK, starts_at__lte=now + AHEAD
@@ -86,17 +86,23 @@ def read(feed: CalendarFeed, *, now: datetime) -> bytes:
 
 
 def of_booking(booking_id: UUID) -> bytes:
-    """The sessions that a booking holds seats in, as a file for its confirmation; the same events as in the feed."""
-    return calendar("Juniro", visits(booked_seats().filter(booking=booking_id, released_at=None)))
+    """The sessions that a booking holds seats in, as a file for a mail; the same events as in the feed.
+
+    While it is not paid yet they are tentative.
+    """
+    return calendar("Juniro", visits(session_by_session(Seat.objects.held().filter(booking=booking_id))))
 
 
-def booked_seats() -> SeatQuerySet:
-    """Seats that parents know of as theirs, given back ones included, session by session.
+def known_seats(user_id: UUID) -> SeatQuerySet:
+    """Seats that a parent knows of as theirs, given back ones included.
 
     Not those that were given back before their booking was confirmed: nobody ever had them in a calendar.
     """
-    known = Q(released_at=None) | Q(released_at__gt=F("booking__confirmed_at"))
-    seats = Seat.objects.filter(known, booking__confirmed_at__isnull=False)
+    seats = Seat.objects.filter(booking__parent__user=user_id, booking__confirmed_at__isnull=False)
+    return seats.filter(Q(released_at=None) | Q(released_at__gt=F("booking__confirmed_at")))
+
+
+def session_by_session(seats: SeatQuerySet) -> SeatQuerySet:
     related = ("booking", "session__activity__provider", "session__location__city")
     return seats.select_related(*related).order_by("session__starts_at", "session", "pk")
 
@@ -117,7 +123,7 @@ class Entry:
     path: str
     sequence: int
     changed_at: datetime
-    is_cancelled: bool
+    status: str
 
 
 def visit(seats: list[Seat]) -> Entry:
@@ -133,7 +139,7 @@ def visit(seats: list[Seat]) -> Entry:
         # A seat that is taken or given back is a change that the session's own number does not count.
         sequence=session.sequence + len(seats) - 1 + sum(seat.released_at is not None for seat in seats),
         changed_at=max(changed_at(session), *(seat.updated_at for seat in seats)),
-        is_cancelled=not held or session.status == Session.Status.CANCELLED,
+        status=CANCELLED if not held else status_of(session, is_paid=any(each.booking.confirmed_at for each in held)),
     )
 
 
@@ -148,8 +154,14 @@ def taught(session: Session) -> Entry:
         path=f"/provider/sessions/{session.pk}",
         sequence=session.sequence,
         changed_at=max(changed_at(session), seats_changed_at),
-        is_cancelled=session.status == Session.Status.CANCELLED,
+        status=status_of(session),
     )
+
+
+def status_of(session: Session, *, is_paid: bool = True) -> str:
+    if session.status == Session.Status.CANCELLED:
+        return CANCELLED
+    return CONFIRMED if is_paid else TENTATIVE
 
 
 def changed_at(session: Session) -> datetime:
@@ -189,12 +201,12 @@ def event(entry: Entry) -> Event:
         "dtstart": session.starts_at,
         "dtend": session.ends_at,
         # Said in words as well: some programs show a cancelled event like any other.
-        "summary": f"Cancelled: {title}" if entry.is_cancelled else title,
+        "summary": f"Cancelled: {title}" if entry.status == CANCELLED else title,
         "description": "\n".join([*map(one_line, filter(None, entry.notes)), f"{settings.APP_URL}{entry.path}"]),
         "location": one_line(f"{location.name}, {location.address}, {location.city.name}"),
         "url": f"{settings.APP_URL}{entry.path}",
-        "status": "CANCELLED" if entry.is_cancelled else "CONFIRMED",
-        "transp": "TRANSPARENT" if entry.is_cancelled else "OPAQUE",
+        "status": entry.status,
+        "transp": "TRANSPARENT" if entry.status == CANCELLED else "OPAQUE",
     }
     if location.latitude is not None and location.longitude is not None:
         properties["geo"] = (location.latitude, location.longitude)

@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
 from bookings import attendance
 from bookings.models import Attendance, Booking, Seat
 from core.errors import InvalidState
+from core.models import Lifecycle
 from payments.cancellations import cancel_booking
 from tests.factories import BookingFactory, ProviderUserFactory, SessionFactory, UserFactory, in_days
-from tests.payments.test_interleavings import Meeting, unlocked  # noqa: F401
+from tests.meeting import Meeting
 
 pytestmark = pytest.mark.django_db
 
@@ -229,20 +231,22 @@ def test_the_queries_do_not_grow_with_the_entries(desk, session):
 # --- Two at once -----------------------------------------------------------------------------------------------------
 
 
-class Desk(Meeting):
-    """The first stops before it writes attendance: before the first of its statements, or before the second."""
+@pytest.fixture
+def unlocked(monkeypatch):
+    """Every statement without its FOR UPDATE."""
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self._chain())
 
-    def __init__(self, monkeypatch, before=1):
-        super().__init__(monkeypatch)
-        self.statements, self.before = 0, before
-        monkeypatch.setattr(attendance, "write", self.counting(self.pausing(attendance.write), attendance.write))
 
-    def counting(self, pausing, plain):
-        def write(seats, *args, **kwargs):
-            self.statements += bool(seats)
-            return (pausing if seats and self.statements >= self.before else plain)(seats, *args, **kwargs)
+def one_by_one(monkeypatch):
+    """A meeting in which the first stops between the two statements of its attendance."""
+    meeting, real, calls = Meeting(monkeypatch), attendance.write, []
 
-        return write
+    def write(seats, *args, **kwargs):
+        calls.append(seats)
+        return (meeting.pausing(real) if len(calls) == 2 else real)(seats, *args, **kwargs)
+
+    monkeypatch.setattr(attendance, "write", write)
+    return meeting
 
 
 def note(session, **given):
@@ -267,12 +271,12 @@ class TestTwoAtOnce:
 
     def test_the_later_of_two_notes_stands_as_a_whole(self, pair, monkeypatch):
         mia, ben, one, other = pair
-        assert Desk(monkeypatch, before=2).of(one, other) == (None, None)
+        assert one_by_one(monkeypatch).of(one, other) == (None, None)
         assert noted(mia, ben) == ["absent", "present"]
 
-    def test_control_without_the_lock_they_run_into_each_other(self, pair, monkeypatch, unlocked):  # noqa: F811
+    def test_control_without_the_lock_they_run_into_each_other(self, pair, monkeypatch, unlocked):
         _, _, one, other = pair
-        told = Desk(monkeypatch, before=2).of(one, other)
+        told = one_by_one(monkeypatch).of(one, other)
         assert sorted(type(each).__name__ for each in told) == ["NoneType", "OperationalError"]
 
     def cancelled(self, booking):
@@ -288,19 +292,19 @@ class TestTwoAtOnce:
 
     def test_attendance_and_then_a_cancellation(self, session, monkeypatch):
         mia = booked(session)
-        told = Desk(monkeypatch).of(self.present(session, mia), self.cancelled(mia))
+        told = Meeting(monkeypatch, (attendance, "write")).of(self.present(session, mia), self.cancelled(mia))
         assert (told[0], told[1].status) == (None, "cancelled")
         assert self.seat(mia) == ("present", False)
 
     def test_a_cancellation_and_then_attendance(self, session, monkeypatch):
         mia = booked(session)
-        told = Desk(monkeypatch).of(self.cancelled(mia), self.present(session, mia))
+        told = Meeting(monkeypatch, (Lifecycle, "move")).of(self.cancelled(mia), self.present(session, mia))
         assert (told[0].status, type(told[1])) == ("cancelled", InvalidState)
         assert self.seat(mia) == (None, False)
 
-    def test_control_without_the_lock_a_cancelled_child_is_noted(self, session, monkeypatch, unlocked):  # noqa: F811
+    def test_control_without_the_lock_a_cancelled_child_is_noted(self, session, monkeypatch, unlocked):
         mia = booked(session)
-        told = Desk(monkeypatch).of(self.cancelled(mia), self.present(session, mia))
+        told = Meeting(monkeypatch, (Lifecycle, "move")).of(self.cancelled(mia), self.present(session, mia))
         # Told that it was noted, while the booking was on its way out.
         assert (told[0].status, told[1]) == ("cancelled", None)
         assert Booking.objects.get().status == "cancelled"

@@ -358,3 +358,9 @@ def test_a_bookings_file_shows_what_it_holds_now():
     booking = booked(old)
     services.reschedule(booking_id=booking.pk, session=new, now=in_days(0.001))
     assert set(parse(calendars.of_booking(booking.pk))) == {f"{new.pk}@juniro"}
+
+
+def test_a_bookings_file_is_tentative_until_it_is_paid():
+    booking = booked(SessionFactory(), status="pending_payment")
+    (shown,) = parse(calendars.of_booking(booking.pk)).values()
+    assert numbers(shown) == ("TENTATIVE", 0, False)

@@ -4,15 +4,17 @@ import uuid
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bookings import reviews
 from bookings.models import Review
 from core.errors import InvalidState
+from core.models import Lifecycle
 from notifications.models import Notification
 from tests.factories import BookingFactory, OfferingFactory, ProviderUserFactory, ReviewFactory, SessionFactory
-from tests.payments.test_interleavings import Meeting, unlocked  # noqa: F401
+from tests.meeting import Meeting
 
 pytestmark = pytest.mark.django_db(databases=["default", "global"])
 
@@ -158,13 +160,18 @@ def test_bad_input_is_named_and_nothing_is_written(desk, offering, body, field):
 # --- Two at once -----------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def unlocked(monkeypatch):
+    """Every statement without its FOR UPDATE."""
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self._chain())
+
+
 @pytest.mark.django_db(transaction=True, databases=["default", "global"])
 class TestTwoAtOnce:
     def told(self, api, offering, monkeypatch):
         """What two members of staff are told who answer in the same moment."""
         review = reviewed(offering)
-        meeting = Meeting(monkeypatch)
-        monkeypatch.setattr(Review, "save", meeting.pausing(Review.save))
+        meeting = Meeting(monkeypatch, (Review, "save"))
         staff = [ProviderUserFactory(provider_account=offering.activity.provider, role="staff").user for _ in range(2)]
         first, second = (
             lambda user=user, text=text: respond(api.as_user(user), review, text)
@@ -176,14 +183,14 @@ class TestTwoAtOnce:
         assert self.told(api, offering, monkeypatch) == [200, 409]
         assert Review.objects.get().response == "One"
 
-    def test_control_without_the_lock_one_overwrites_the_other(self, api, offering, monkeypatch, unlocked):  # noqa: F811
+    def test_control_without_the_lock_one_overwrites_the_other(self, api, offering, monkeypatch, unlocked):
         assert self.told(api, offering, monkeypatch) == [200, 200]
         # The one that came in between was told that it stands.
         assert Review.objects.get().response == "One"
 
     def test_ops_hide_it_while_staff_respond(self, offering, monkeypatch):
         review = reviewed(offering)
-        told = Meeting(monkeypatch).of(
+        told = Meeting(monkeypatch, (Lifecycle, "move")).of(
             lambda: reviews.hide(review_id=review.pk, reason="Names a child"),
             lambda: reviews.respond(review_id=review.pk, response="Thanks", now=timezone.now()),
         )
