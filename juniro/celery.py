@@ -27,6 +27,7 @@ app.conf.beat_schedule = {
     "tell of holds that end": {"task": "bookings.tasks.tell_of_holds", "schedule": 30.0},
     "remind of sessions": {"task": "bookings.tasks.remind_of_sessions", "schedule": 300.0},
     "deliver notifications": {"task": "notifications.tasks.deliver_due", "schedule": 30.0},
+    "purge payloads": {"task": "payments.tasks.purge_payloads", "schedule": 86400.0},
     "purge notifications": {"task": "notifications.tasks.purge", "schedule": 86400.0},
     "complete what has ended": {"task": "bookings.tasks.complete_ended", "schedule": 60.0},
     "push ratings": {"task": "bookings.tasks.push_ratings", "schedule": 60.0},

@@ -349,6 +349,8 @@ CHECKOUT_CANCEL_URL = url("CHECKOUT_CANCEL_URL", f"{SANDBOX_URL}/returned?outcom
 APP_URL = url("APP_URL", "://".join(urlsplit(CHECKOUT_SUCCESS_URL)[:2]), required=False)
 BOOKING_HOLD_MINUTES = number("BOOKING_HOLD_MINUTES", 35, at_least=1)
 IDEMPOTENCY_TTL_HOURS = number("IDEMPOTENCY_TTL_HOURS", 24, at_least=1)
+# Processors send an event again for three days.
+WEBHOOK_PAYLOAD_RETENTION_DAYS = number("WEBHOOK_PAYLOAD_RETENTION_DAYS", 90, at_least=7)
 
 # --- Mail and uploads ----------------------------------------------------------------------------------------------
 

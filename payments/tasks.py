@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.errors import Error
-from payments import events, reconciliation, services, session_cancellations
+from payments import events, reconciliation, retention, services, session_cancellations
 from payments.models import Refund
 from payments.processors import ProcessorError, ProcessorUnavailable
 
@@ -61,6 +61,13 @@ def replay_events() -> None:
     now = timezone.now()
     for event_id in events.to_replay(now=now).order_by("created_at").values_list("pk", flat=True)[:100]:
         replay_event.delay(str(event_id))
+
+
+@shared_task
+def purge_payloads() -> None:
+    """Empties the payloads of events past their time (`WEBHOOK_PAYLOAD_RETENTION_DAYS`)."""
+    while retention.purge_payloads(now=timezone.now()):
+        pass
 
 
 @shared_task
