@@ -67,8 +67,8 @@ def remind_of_sessions(*, now: datetime, batch: int = 500) -> int:
     users: dict[tuple[UUID, str], set[UUID]] = {}
     for session_id, day, user_id in found:
         users.setdefault((session_id, str(day)), set()).add(user_id)
-    for (session_id, day), user_ids in users.items():
-        notify(sorted(user_ids), kind=kind, subject_id=session_id, occasion=day, now=now)
+    for (session_id, occasion), user_ids in users.items():
+        notify(sorted(user_ids), kind=kind, subject_id=session_id, occasion=occasion, now=now)
     return len(found)
 
 

@@ -433,6 +433,8 @@ SPECTACULAR_SETTINGS = {
         "StaffRole": "providers.models.StaffRole",
         "ReportStatus": "bookings.models.ReportStatus",
         "ReviewStatus": "bookings.models.ReviewStatus",
+        "ConsentKind": "users.models.ConsentKind",
+        "NotificationKind": "notifications.models.NotificationKind",
         "SessionStatus": "marketplace.models.SessionStatus",
         "BookingStatus": "bookings.models.BookingStatus",
     },

@@ -29,7 +29,7 @@ class MessageRequestSerializer(Serializer):
     content = Content()
 
 
-class ReadRequestSerializer(Serializer):
+class SeenRequestSerializer(Serializer):
     up_to = serializers.IntegerField(required=False, min_value=1, help_text="The number of the last message seen")
 
 

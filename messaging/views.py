@@ -28,9 +28,9 @@ from messaging.serializers import (
     ConversationSerializer,
     MessageRequestSerializer,
     MessageSerializer,
-    ReadRequestSerializer,
     ReportRequestSerializer,
     ReportSerializer,
+    SeenRequestSerializer,
 )
 from providers.models import ProviderUser
 from providers.permissions import ALLOWED
@@ -222,9 +222,9 @@ class MessageList(MessagingView):
 class ReadView(MessagingView):
     """Marks the other side's messages as read."""
 
-    @extend_schema(request=ReadRequestSerializer, responses=ConversationSerializer)
+    @extend_schema(request=SeenRequestSerializer, responses=ConversationSerializer)
     def post(self, request: Request, conversation_id: UUID) -> Response:
-        body = ReadRequestSerializer(data=request.data)
+        body = SeenRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         _, side = self.find(conversation_id, to="view")
         up_to = body.validated_data.get("up_to")

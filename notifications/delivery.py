@@ -20,7 +20,7 @@ from django.db import transaction
 from notifications import preferences
 from notifications.contents import contents, reader_of
 from notifications.letters import compose
-from notifications.models import OPTIONAL, Notification
+from notifications.models import OPTIONAL, Notification, NotificationStatus
 
 log = structlog.get_logger("juniro.notifications")
 
@@ -87,7 +87,7 @@ def is_about_one_mail(error: Exception) -> bool:
     return isinstance(error, SMTPSenderRefused | SMTPDataError | AnymailError)
 
 
-def send(row: Notification, *, now: datetime) -> tuple[Notification.Status, str]:
+def send(row: Notification, *, now: datetime) -> tuple[NotificationStatus, str]:
     """Sends the mail where there is one to send; returns how the notification ends, and why if it is not sent."""
     status, user = Notification.Status, row.user
     if user.home_region != settings.REGION:
@@ -115,7 +115,7 @@ def send(row: Notification, *, now: datetime) -> tuple[Notification.Status, str]
     return status.SENT, ""
 
 
-def end(row: Notification, status: Notification.Status, why: str, *, now: datetime) -> None:
+def end(row: Notification, status: NotificationStatus, why: str, *, now: datetime) -> None:
     sent_at = now if status == Notification.Status.SENT else None
     settle(row, now=now, status=status, error=why, sent_at=sent_at, next_attempt_at=None)
 

@@ -53,7 +53,7 @@ class PreferenceSerializer(Serializer):
     kind = serializers.ChoiceField(NotificationKind.choices)
     title = serializers.CharField()
     email = serializers.BooleanField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
 
 
 class PreferencesSerializer(Serializer):
@@ -74,7 +74,7 @@ class PreferenceRequestSerializer(Serializer):
 
 
 class PreferencesRequestSerializer(Serializer):
-    kinds = PreferenceRequestSerializer(many=True, allow_empty=False, max_length=len(NotificationKind))
+    kinds = PreferenceRequestSerializer(many=True, allow_empty=False, max_length=len(NotificationKind))  # type: ignore[call-arg]
 
     def validate_kinds(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len({each["kind"] for each in value}) < len(value):
@@ -88,5 +88,5 @@ class UnsubscribedSerializer(Serializer):
     email = serializers.BooleanField()
 
 
-class ReceivedSerializer(Serializer):
+class BounceReceivedSerializer(Serializer):
     received = serializers.BooleanField()

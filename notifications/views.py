@@ -18,12 +18,12 @@ from notifications import bounces, preferences, services
 from notifications.contents import letters
 from notifications.models import OPTIONAL, Notification, NotificationKind
 from notifications.serializers import (
+    BounceReceivedSerializer,
     NotificationSerializer,
     PreferencesRequestSerializer,
     PreferencesSerializer,
     ReadRequestSerializer,
     ReadSerializer,
-    ReceivedSerializer,
     UnsubscribedSerializer,
 )
 from users.permissions import caller
@@ -73,7 +73,7 @@ class ReadView(APIView):
 class ReadAllView(APIView):
     """Marks all notifications as read, or those no newer than `upTo`; answers how many are left."""
 
-    @extend_schema(request=ReadRequestSerializer, responses=ReadSerializer)
+    @extend_schema(operation_id="me_notifications_read_all", request=ReadRequestSerializer, responses=ReadSerializer)
     def post(self, request: Request) -> Response:
         body = ReadRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -157,7 +157,7 @@ class BounceView(APIView):
     throttle_classes = ()
     errors = {"POST": (bounces.InvalidSignature, NotFound, ValidationFailed)}
 
-    @extend_schema(request=dict, responses=ReceivedSerializer, auth=[])
+    @extend_schema(request=dict, responses=BounceReceivedSerializer, auth=[])
     def post(self, request: Request, provider: str) -> Response:
         bounces.record(bounces.read(provider, request._request), now=timezone.now())
         return Response({"received": True})

@@ -92,7 +92,7 @@ class DownloadView(APIView):
     authentication_classes = ()
     permission_classes = ()
 
-    @extend_schema(exclude=True)
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY}, auth=[])
     def get(self, request: Request, token: str) -> HttpResponse:
         try:
             export_id = SIGNER.unsign(token, max_age=LINK_SECONDS)
