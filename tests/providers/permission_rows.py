@@ -70,10 +70,10 @@ def at(address: str, body: Any = None) -> Callable[[World], tuple[str, Any]]:
     return lambda world: (f"/v1/{address}", body)
 
 
-def session(body: Any = None) -> Callable[[World], tuple[str, Any]]:
+def session(body: Any = None, verb: str = "") -> Callable[[World], tuple[str, Any]]:
     """A request to a session that nobody has booked."""
     return lambda world: (
-        f"/v1/provider/sessions/{make.SessionFactory(offering=world.activity().offerings.get()).pk}",
+        f"/v1/provider/sessions/{make.SessionFactory(offering=world.activity().offerings.get()).pk}{verb}",
         body,
     )
 
@@ -120,6 +120,13 @@ def attendance(world: World) -> tuple[str, Any]:
 def review_response(world: World) -> tuple[str, Any]:
     review = make.ReviewFactory(booking=world.booking(status="completed"))
     return of("reviews", review) + "/response", {"response": "Thank you!"}
+
+
+def booking_to_cancel(world: World) -> tuple[str, Any]:
+    booking = make.BookingFactory(session=make.SessionFactory(offering=world.offering()), status="confirmed")
+    booking.session.enrolled = 1
+    booking.session.save()
+    return f"/v1/provider/bookings/{booking.pk}/cancel", {"reason": "Ill"}
 
 
 ROWS: dict[str, Row] = {
@@ -244,4 +251,7 @@ ROWS: dict[str, Row] = {
     "POST provider/calendar": Row("view", at("provider/calendar"), 201),
     "DELETE provider/calendar": Row("view", at("provider/calendar")),
     "POST provider/reviews/<uuid:review_id>/response": Row("create", review_response),
+    # Cancelling
+    "POST provider/sessions/<uuid:session_id>/cancel": Row("cancel", session({"reason": "Ill"}, "/cancel")),
+    "POST provider/bookings/<uuid:booking_id>/cancel": Row("cancel", booking_to_cancel),
 }
