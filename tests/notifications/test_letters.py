@@ -83,3 +83,9 @@ def test_names_cannot_write_html_or_further_lines():
     assert "<b onclick" not in html
     assert "&lt;b onclick=x&gt;&amp;&lt;/b&gt;" in html
     assert "<b onclick=x>&</b>" in text
+
+
+def test_the_table_of_kinds_is_true():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "notifications.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| .* \| (yes|no) \|$", page, re.MULTILINE))
+    assert told == {kind.value: "yes" if kind in OPTIONAL else "no" for kind in NotificationKind}
