@@ -28,7 +28,7 @@ from providers.models import Location, ProviderAccount, ProviderUser
 from users.models import User
 
 BACK, AHEAD = timedelta(days=30), timedelta(days=366)
-MOST_EVENTS = 2_000
+MOST_EVENTS = 1_000
 REFRESH = timedelta(hours=1)
 
 CONFIRMED, TENTATIVE, CANCELLED = "CONFIRMED", "TENTATIVE", "CANCELLED"
@@ -80,7 +80,7 @@ def read(feed: CalendarFeed, *, now: datetime) -> bytes:
     )
     if feed.location:
         sessions, name = sessions.filter(location=feed.location), f"{name}, {feed.location.name}"
-    sessions = sessions.select_related("activity__provider", "location__city").order_by("starts_at", "pk")
+    sessions = sessions.select_related("activity", "location__city").order_by("starts_at", "pk")
     sessions = sessions.annotate(seats_changed_at=Max("seats__updated_at"))
     return calendar(f"{name} · Juniro", (taught(each) for each in sessions[:MOST_EVENTS]))
 

@@ -72,7 +72,7 @@ class Booking(Lifecycle, Model):
         indexes = [
             models.Index(fields=["parent", "-id"], name="booking_by_parent"),
             models.Index(fields=["expires_at"], condition=Q(status="pending_payment"), name="booking_holds"),
-            models.Index(fields=["session"], condition=Q(status="confirmed"), name="booking_standing"),
+            models.Index(fields=["id"], include=["session"], condition=Q(status="confirmed"), name="booking_standing"),
         ]
 
     def __str__(self) -> str:
