@@ -463,7 +463,7 @@ UNFOLD = {
                 "messaging.Conversation": {"icon": "forum"},
                 "messaging.Message": {"icon": "chat"},
                 "messaging.MessageReport": {"icon": "flag"},
-                "notifications.Notification": {"icon": "notifications"},
+                "notifications.Notification": {"icon": "notifications", "badge": "notifications.admin.failed"},
                 "notifications.NotificationPreference": {"icon": "notifications_off"},
                 "notifications.Bounce": {"icon": "unsubscribe"},
                 "privacy.ExportRequest": {"icon": "folder_zip"},

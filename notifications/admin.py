@@ -20,6 +20,11 @@ from notifications.models import OPTIONAL, Bounce, Notification, NotificationKin
 SAMPLED_AT = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
 
+def failed() -> int:
+    """How many wait for somebody to look at them."""
+    return Notification.objects.filter(status=Notification.Status.FAILED).count()
+
+
 def preview(kind: NotificationKind, region: Region) -> dict[str, Any]:
     content = contents()[kind]
     reader = Reader(name="Ana" if region == Region.US else "Asha", region=region, at=SAMPLED_AT)
@@ -31,7 +36,8 @@ def preview(kind: NotificationKind, region: Region) -> dict[str, Any]:
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     list_display = [
-        "short_id", "kind", "state", "user_link", "subject", "attempts", "next_attempt_at", "sent_at", "created_at",
+        "short_id", "kind", "state", "error", "user_link", "subject", "attempts", "next_attempt_at", "sent_at",
+        "created_at",
     ]  # fmt: skip
     list_filter = ["status", "kind"]
     search_fields = ["=kind", "=dedupe_key"]

@@ -117,6 +117,7 @@ class Notification(Lifecycle, Model):
             models.Index(fields=["user", "-id"], name="notification_inbox"),
             models.Index(fields=["user"], condition=Q(read_at__isnull=True), name="notification_unread"),
             models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="notification_due"),
+            models.Index(fields=["created_at"], condition=Q(status="failed"), name="notification_failed"),
             models.Index(fields=["created_at"], name="notification_age"),
         ]
 

@@ -7,6 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from core.admin import navigation
 from notifications.models import Bounce, Notification, NotificationKind
 from tests.admin.conftest import signed_in
 from tests.admin.rows import staff
@@ -45,6 +46,10 @@ def failed(tell):
 def test_what_failed_is_found_with_its_reason(ops, failed):
     page = ops.get(reverse(LIST), {"status__exact": "failed"})
     assert list(page.context["cl"].result_list) == [failed]
+    [item] = [
+        each for group in navigation(page.wsgi_request) for each in group["items"] if each["title"] == "Notifications"
+    ]
+    assert item["badge"] == 1
     page = ops.get(reverse("admin:notifications_notification_change", args=[failed.pk])).content.decode()
     assert "The mail server refuses the address." in page
     assert failed.user.email not in page
