@@ -2,10 +2,12 @@
 
 The row is the outbox. A worker claims it by pushing `next_attempt_at` ahead and committing, sends the mail outside of
 any transaction, and notes the end. A worker that dies before sending loses nothing: the row is due again after the
-lease. One that dies between the mail server's yes and our commit makes for a second mail; its Message-ID is the same,
-so that mail programs fold the two. With a server that cannot be asked, there is no way to have neither a loss nor that.
+lease. One that dies, or loses the connection, between the mail server's yes and our commit makes for a second mail; its
+Message-ID is the same, so that mail programs fold the two. With a server that cannot be asked what it has, there is no
+way to have neither a loss nor that.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
@@ -15,6 +17,7 @@ from uuid import UUID
 import structlog
 from anymail.exceptions import AnymailAPIError, AnymailError, AnymailInvalidAddress, AnymailRecipientsRefused
 from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
 from notifications import preferences
@@ -62,6 +65,9 @@ def attempt(row: Notification | None, *, now: datetime) -> bool:
     """Sends a claimed notification, or settles why it is not sent."""
     if row is None:
         return False
+    if row.attempts > MAX_ATTEMPTS:
+        fail(row, "Given up: no worker came to an end with it.", now=now)
+        return True
     try:
         ended = send(row, now=now)
     except (SMTPRecipientsRefused, AnymailRecipientsRefused, AnymailInvalidAddress) as error:
@@ -111,8 +117,20 @@ def send(row: Notification, *, now: datetime) -> tuple[NotificationStatus, str]:
         unsubscribe_url=preferences.unsubscribe_url(user.pk, row.kind) if is_optional else "",
         is_optional=is_optional,
     )
-    mail.send()
+    hand_over(mail)
     return status.SENT, ""
+
+
+def hand_over(mail: EmailMultiAlternatives) -> None:
+    """Gives `mail` to the mail server, and returns with its yes. Raises `OSError`, `AnymailError`."""
+    connection = mail.get_connection()
+    connection.open()
+    try:
+        connection.send_messages([mail])
+    finally:
+        # Trouble with saying goodbye must not make it go out again.
+        with suppress(OSError):
+            connection.close()
 
 
 def end(row: Notification, status: NotificationStatus, why: str, *, now: datetime) -> None:

@@ -1,7 +1,9 @@
 """A real mail server on loopback, which keeps what it gets and says no where it is told to."""
 
+import asyncio
 import email
 import email.policy
+import threading
 from email.message import EmailMessage
 
 from aiosmtpd.controller import Controller
@@ -10,7 +12,10 @@ from tests.conftest import free_port
 
 
 class MailServer:
-    """`mails` are the messages it took, parsed; `refuse` answers RCPT by address, `reject` answers DATA by subject."""
+    """`mails` are the messages it took, parsed.
+
+    `refuse` answers RCPT by address, `reject` answers DATA by a part of the subject; QUIT waits for `goodbye`.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -18,7 +23,8 @@ class MailServer:
         self.recipients: list[str] = []
         self.refuse: dict[str, str] = {}
         self.reject: dict[str, str] = {}
-        self.connections = 0
+        self.goodbye = threading.Event()
+        self.goodbye.set()
         self.controller: Controller | None = None
 
     def start(self) -> None:
@@ -30,12 +36,7 @@ class MailServer:
             self.controller.stop()
             self.controller = None
 
-    async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802 (aiosmtpd's names)
-        self.connections += 1
-        session.host_name = hostname
-        return responses
-
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 (aiosmtpd's names)
         if address in self.refuse:
             return self.refuse[address]
         envelope.rcpt_tos.append(address)
@@ -49,3 +50,7 @@ class MailServer:
         self.mails.append(mail)
         self.recipients += envelope.rcpt_tos
         return "250 taken"
+
+    async def handle_QUIT(self, server, session, envelope):  # noqa: N802
+        await asyncio.get_running_loop().run_in_executor(None, self.goodbye.wait, 30)
+        return "221 Bye"

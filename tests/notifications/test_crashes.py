@@ -73,8 +73,8 @@ def ids(mailserver) -> list[str]:
 BEFORE_THE_CLAIM = ("notifications.delivery.claim", False)
 AFTER_THE_CLAIM = ("notifications.delivery.claim", True)
 BEFORE_WRITING = ("notifications.delivery.send", False)
-BEFORE_SENDING = ("django.core.mail.message.EmailMessage.send", False)
-AFTER_SENDING = ("django.core.mail.message.EmailMessage.send", True)
+BEFORE_SENDING = ("notifications.delivery.hand_over", False)
+AFTER_SENDING = ("notifications.delivery.hand_over", True)
 BEFORE_THE_END = ("notifications.delivery.end", False)
 AFTER_THE_END = ("notifications.delivery.end", True)
 

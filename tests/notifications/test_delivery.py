@@ -354,6 +354,24 @@ def test_a_letter_that_cannot_be_written_waits_alone(mailserver, booking, parent
     assert mailserver.recipients == [other.parent.user.email]
 
 
+def test_a_server_that_does_not_say_goodbye_has_the_mail_all_the_same(mailserver, booking, parent, tell, now, settings):
+    settings.EMAIL_TIMEOUT = 3
+    mailserver.goodbye.clear()
+    row = tell(parent, "booking_confirmed", booking)
+    assert deliver(row.pk, now=now) is True
+    mailserver.goodbye.set()
+    assert state(row) == ("sent", 1, "")
+    assert len(mailserver.mails) == 1
+
+
+def test_one_that_kills_its_worker_every_time_is_given_up(mailserver, booking, parent, tell, now):
+    row = tell(parent, "booking_confirmed", booking)
+    Notification.objects.update(attempts=MAX_ATTEMPTS)
+    assert deliver_next(now=now) is True
+    assert state(row) == ("failed", MAX_ATTEMPTS + 1, "Given up: no worker came to an end with it.")
+    assert mailserver.mails == []
+
+
 def test_nothing_personal_is_logged_whatever_happens(mailserver, booking, parent, tell, now, caplog):
     row = tell(parent, "booking_confirmed", booking)
     mailserver.refuse = {"ana@example.com": "450 Try later, ana@example.com"}
