@@ -189,6 +189,16 @@ def test_djangos_own_deployment_check_is_content_with_production():
     assert warnings <= {"security.W005", "security.W008", "security.W021"}
 
 
+def test_a_mail_providers_api_is_one_address():
+    address = "anymail+postmark://?server_token=a%2Bb&api_url=https://api.example.com/"
+    env = environment(PRODUCTION, {"EMAIL_URL": address, "EMAIL_WEBHOOK_SECRET": "us:new, us:old"})
+    result = start(env, "-c", "import juniro.settings as s; print(s.EMAIL_BACKEND, s.ANYMAIL)")
+    assert result.stdout.strip() == (
+        "anymail.backends.postmark.EmailBackend {'POSTMARK_SERVER_TOKEN': 'a+b', "
+        "'POSTMARK_API_URL': 'https://api.example.com/', 'WEBHOOK_SECRET': ['us:new', 'us:old']}"
+    )
+
+
 def test_local_mode_needs_only_the_databases():
     env = {name: value for name, value in LOCAL.items() if name != "JUNIRO_ENV"} | {"JUNIRO_ENV": "local"}
     code = "from juniro.settings import *; print(REGION, CURRENCY, PAYMENT_PROCESSORS, BOOKING_HOLD_MINUTES, DEBUG)"
