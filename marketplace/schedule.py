@@ -197,7 +197,9 @@ def public_holidays(country: str, *, first: date, last: date) -> dict[date, str]
     import holidays  # noqa: PLC0415
 
     try:
-        found = holidays.country_holidays(country, years=range(first.year, last.year + 1))
+        # In one language, whatever the server's own is.
+        years = range(first.year, last.year + 1)
+        found = holidays.country_holidays(country, years=years, language=f"en_{country}")
     except NotImplementedError:
         raise ValidationFailed(
             "The holidays of this country are not known here. Name the days in skipDates.",

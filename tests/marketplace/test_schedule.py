@@ -251,7 +251,7 @@ def test_skipped_days_are_made_up_for_by_a_count():
                 "2027-01-01": "New Year's Day",
             },
         ),
-        ("IN", {"2026-11-24": "Guru Nanak's Birthday", "2026-12-25": "Christmas", "2027-01-26": "Republic Day"}),
+        ("IN", {"2026-11-24": "Guru Nanak's Jayanti", "2026-12-25": "Christmas", "2027-01-26": "Republic Day"}),
     ],
 )
 def test_public_holidays_are_left_out_on_request(country, skipped):
