@@ -93,6 +93,8 @@ class ProviderBookingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, G
         found = chosen(self.get_queryset(), given)
         asked = query.one_of(given, "format", ["json", "csv"])
         if asked == "csv" or (asked is None and wants_csv(request)):
+            if {"page", "limit"} & given.keys():
+                raise query.invalid("page", "A file has all pages.")
             return as_csv(found)
         return self.get_paginated_response(self.get_serializer(self.paginate_queryset(found), many=True).data)
 

@@ -309,3 +309,38 @@ class TestTwoAtOnce:
         assert (told[0].status, told[1]) == ("cancelled", None)
         assert Booking.objects.get().status == "cancelled"
         assert self.seat(mia) == ("present", False)
+
+    # A worker whose clock is ahead may settle bookings while staff still note who was there.
+
+    def noted_last(self, session, booking):
+        last = session.ends_at + 24 * HOUR - TICK
+        return lambda: note(session, entries={booking.pk: "absent"}, now=last)
+
+    def settled(self, session):
+        return lambda: attendance.settle_bookings(now=session.ends_at + 24 * HOUR)
+
+    def test_a_note_in_the_last_moment_is_heard(self, session, monkeypatch):
+        mia = booked(session)
+        meeting = Meeting(monkeypatch, (attendance, "write"))
+        assert meeting.of(self.noted_last(session, mia), self.settled(session)) == (None, 0)
+        assert self.settled(session)() == 1
+        assert Booking.objects.get().status == "no_show"
+
+    def test_control_without_the_lock_an_absent_child_came(self, session, monkeypatch, unlocked):
+        mia = booked(session)
+        meeting = Meeting(monkeypatch, (attendance, "write"))
+        assert meeting.of(self.noted_last(session, mia), self.settled(session)) == (None, 1)
+        assert (Booking.objects.get().status, self.seat(mia)) == ("completed", ("absent", True))
+
+    def test_a_note_that_comes_too_late_is_refused(self, session, monkeypatch):
+        mia = booked(session)
+        meeting = Meeting(monkeypatch, (attendance, "notify"))
+        told = meeting.of(self.settled(session), self.noted_last(session, mia))
+        assert (told[0], type(told[1])) == (1, InvalidState)
+        assert (Booking.objects.get().status, self.seat(mia)) == ("completed", (None, True))
+
+    def test_control_without_the_lock_it_is_taken(self, session, monkeypatch, unlocked):
+        mia = booked(session)
+        meeting = Meeting(monkeypatch, (attendance, "notify"))
+        assert meeting.of(self.settled(session), self.noted_last(session, mia)) == (1, None)
+        assert (Booking.objects.get().status, self.seat(mia)) == ("completed", ("absent", True))

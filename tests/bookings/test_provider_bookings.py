@@ -202,6 +202,8 @@ def test_a_filter_for_what_is_anothers_finds_nothing(desk, offering):
         ("from=2030-02-30", "from"),
         ("from=2030-03-02&to=2030-03-01", "to"),
         ("format=html", "format"),
+        ("format=csv&page=2", "page"),
+        ("format=csv&limit=5", "page"),
         ("child=Mia", "child"),
         ("limit=101", "limit"),
         ("page=0", "page"),
