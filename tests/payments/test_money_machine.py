@@ -94,6 +94,7 @@ def drive(world, *, examples):
     """Runs that many examples, each from a seed of its own.
 
     Left to itself, hypothesis spends most of a small budget on variations of what it has tried; seeds spread widely.
+    A seed gives the same example as long as the code is the same, from which hypothesis takes numbers to try.
     """
     for number in range(FIRST, FIRST + examples):
         machine = seed(number)(type(f"MachineOfSeed{number}", (MoneyMachine,), {"world": world}))
@@ -104,9 +105,14 @@ def drive(world, *, examples):
 def test_seats_and_money_add_up_whatever_happens(world):
     drive(world, examples=EXAMPLES)
     # Else they would add up because nothing happened.
-    assert world.visited["paid, booking confirmed"]
-    assert any(what.startswith("refund owed") for what in world.visited)
-    assert any(what.startswith("refunded in full") for what in world.visited)
+    assert world.visited.keys() >= {
+        "paid, booking confirmed",
+        "paid late, the seat was still free, booking confirmed",
+        "refund owed: Paid after the booking was cancelled.",
+        "refunded in full",
+        "already refunded",
+        "checkout over",
+    }
 
 
 # --- Controls: with one rule taken out, the machine finds it ---------------------------------------------------------
@@ -159,4 +165,4 @@ RULES = {
 def test_control_the_machine_finds_out_when_a_rule_is_missing(world, monkeypatch, rule):
     monkeypatch.setattr(*RULES[rule])
     with pytest.raises(AssertionError):
-        drive(world, examples=3 * EXAMPLES)
+        drive(world, examples=5 * EXAMPLES)
