@@ -5,7 +5,8 @@ Locks are FOR NO KEY UPDATE: a foreign key's own check (FOR KEY SHARE, at commit
 the house's order, and deadlock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Min, Q, QuerySet
 
-from bookings import notices
+from bookings import notices, places
 from bookings.models import Booking, Seat
 from bookings.starts import day_and_time, nearest_start
 from core.errors import Error, InvalidState, NotFound
@@ -61,16 +62,18 @@ def book(*, parent: Parent, child: Child, session: Session, now: datetime) -> Bo
     `CrossRegionBooking`, `SessionNotBookable`, `AlreadyBooked`, `AgeNotEligible`, `SessionFull`, and `NotFound` if
     child or session went away in this very moment.
     """
+    covered = covered_ids(session, now=now)
     try:
         with transaction.atomic():
-            # Keeps the child from being removed meanwhile (`remove_child` locks it, too, and before any session).
-            child = lock_child(child)
-            sessions = lock_sessions(covered_ids(session, now=now))
-            session = chosen(session, sessions)
-            check_bookable(session, sessions, child=child, now=now)
+            # The child's lock keeps it from being removed meanwhile (`remove_child` takes it, too).
+            present, sessions, held = places.look(child_id=child.pk, session_ids=covered)
+            if present is None:
+                raise NotFound("There is no such child.", field="childId")
+            child, session = present, chosen(session, sessions)
+            check_bookable(session, sessions, child=child, now=now, held=held)
             offering = session.offering
             is_free = offering.price_cents == 0
-            booking = Booking.objects.create(
+            booking = Booking(
                 session=session,
                 offering=offering,
                 parent=parent,
@@ -81,12 +84,19 @@ def book(*, parent: Parent, child: Child, session: Session, now: datetime) -> Bo
                 confirmed_at=now if is_free else None,
                 expires_at=None if is_free else now + timedelta(minutes=settings.BOOKING_HOLD_MINUTES),
                 refundable_until=refund_deadline(sessions, offering),
+                created_at=now,
+                updated_at=now,
             )
-            take_seats(booking, sessions)
+            with refusing():
+                places.make(booking, sessions, now=now)
             if is_free:
                 notices.tell_confirmed(booking, now=now)
     except SessionFull as full:
         # Looked up only now that the locks are gone: others are waiting for them.
+        held = held_by(child, sessions)
+        if held:
+            # The last seat went to this very child, while we waited.
+            raise AlreadyBooked(details=dates(each for each in sessions if each.pk in held)) from full
         full.details += nearest_start(session, child=child, now=now)
         raise
     return booking
@@ -96,14 +106,6 @@ def refund_deadline(sessions: Iterable[Session], offering: Offering) -> datetime
     """Until when a cancellation is refunded in full: so many hours before the first of `sessions`."""
     hours = min(offering.refund_window_hours, LONGEST_WINDOW_HOURS)
     return min(each.starts_at for each in sessions) - timedelta(hours=hours)
-
-
-def lock_child(child: Child) -> Child:
-    """`child`, locked until commit. Raises `NotFound` if it was removed."""
-    found = Child.objects.present().select_for_update(of=("self",), no_key=True).filter(pk=child.pk).first()
-    if found is None:
-        raise NotFound("There is no such child.", field="childId")
-    return found
 
 
 def chosen(session: Session, sessions: Iterable[Session]) -> Session:
@@ -139,12 +141,23 @@ def sessions_by_id(ids: Iterable[UUID]) -> QuerySet[Session]:
     return Session.objects.select_related(*related).filter(pk__in=list(ids)).order_by("pk")
 
 
+def held_by(child: Child, sessions: Iterable[Session]) -> dict[UUID, UUID]:
+    """By session, the booking with which `child` holds a seat there."""
+    return dict(Seat.objects.held().filter(session__in=sessions, child=child).values_list("session_id", "booking_id"))
+
+
 def check_bookable(
-    session: Session, sessions: list[Session], *, child: Child, now: datetime, moving: Booking | None = None
+    session: Session,
+    sessions: list[Session],
+    *,
+    child: Child,
+    now: datetime,
+    held: Mapping[UUID, UUID],
+    moving: Booking | None = None,
 ) -> None:
     """Raises the first reason why `child` cannot have a seat in all of `sessions`, locked ones if it shall last.
 
-    The seats that `moving` holds count as free, since they are given back when it moves.
+    `held` are the seats that it has there; those of `moving` count as free, since they are given back when it moves.
     """
     for each in sessions:
         if each.location.city.country.region != settings.REGION or each.offering.currency != settings.CURRENCY:
@@ -153,9 +166,8 @@ def check_bookable(
     offering = session.offering
     if offering.type == Offering.Type.MULTI_SESSION and len(sessions) < (offering.session_count or 1):
         raise SessionNotBookable(f"Only {len(sessions)} of the {offering.session_count} sessions are left from here.")
-    held = Seat.objects.held().filter(session__in=sessions, child=child).values_list("session_id", "booking_id")
-    mine = {session_id for session_id, booking_id in held if moving and booking_id == moving.pk}
-    taken = {session_id for session_id, _ in held} - mine
+    mine = {session_id for session_id, booking_id in held.items() if moving and booking_id == moving.pk}
+    taken = held.keys() - mine
     if taken:
         raise AlreadyBooked(details=dates(each for each in sessions if each.pk in taken))
     age = child.age_on(session.local_date())
@@ -206,17 +218,20 @@ def dates(sessions: Iterable[Session]) -> list[dict[str, Any]]:
 
 def take_seats(booking: Booking, sessions: list[Session]) -> None:
     """One seat in each of the locked `sessions`. Raises `AlreadyBooked`, and `SessionFull` by the CHECK's word."""
-    try:
-        with transaction.atomic():
-            Session.objects.filter(pk__in=[each.pk for each in sessions]).update(enrolled=F("enrolled") + 1)
-            Seat.objects.bulk_create(
-                Seat(booking=booking, session=each, child_id=booking.child_id) for each in sessions
-            )
-    except IntegrityError as error:
-        # The checks above held the locks, so only a bug or another program gets here; the database has the last word.
-        raise (SessionFull if "capacity" in str(error) else AlreadyBooked) from error
+    with refusing(), transaction.atomic():
+        Session.objects.filter(pk__in=[each.pk for each in sessions]).update(enrolled=F("enrolled") + 1)
+        Seat.objects.bulk_create(Seat(booking=booking, session=each, child_id=booking.child_id) for each in sessions)
     for each in sessions:
         each.enrolled += 1
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Says in our words what the database refused: the checks held the locks, but it has the last word."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise (SessionFull if "capacity" in str(error) else AlreadyBooked) from error
 
 
 def release_seats(booking: Booking, *, sessions: Iterable[Session] | None = None, now: datetime) -> None:
@@ -316,7 +331,8 @@ def reschedule(*, booking_id: UUID, session: Session, now: datetime) -> Booking:
             session = chosen(session, sessions)
             wanted = [each for each in sessions if each.pk in wanted_ids]
             check_movable(booking, session, now=now)
-            check_bookable(session, wanted, child=booking.child, now=now, moving=booking)
+            held = held_by(booking.child, wanted)
+            check_bookable(session, wanted, child=booking.child, now=now, held=held, moving=booking)
             release_seats(booking, now=now)
             take_seats(booking, wanted)
             booking.session, booking.offering = session, session.offering
@@ -360,7 +376,8 @@ def check_move(booking: Booking, session: Session, *, now: datetime) -> list[Ses
     check_movable(booking, session, now=now)
     wanted = list(sessions_by_id(covered_ids(session, now=now)))
     try:
-        check_bookable(session, wanted, child=booking.child, now=now, moving=booking)
+        held = held_by(booking.child, wanted)
+        check_bookable(session, wanted, child=booking.child, now=now, held=held, moving=booking)
     except SessionFull as full:
         full.details += nearest_start(session, child=booking.child, now=now, moving=booking)
         raise

@@ -59,7 +59,7 @@ def find_session(session_id: UUID, *, field: str = "sessionId") -> Session:
 
 
 def with_warnings(booking: Booking) -> Any:
-    """The answer to a booking that was just made or moved. Expects `Booking.objects.for_display()`."""
+    """The answer to a booking that `services.book` made, or that was moved and read by `for_display()`."""
     held = [seat.session for seat in booking.seats.all() if seat.released_at is None]
     return BookingWithWarningsSerializer(booking, context={"warnings": overlaps.warnings(booking, held)}).data
 
@@ -92,7 +92,7 @@ class BookingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         if body.validated_data.get("offering_id", session.offering_id) != session.offering_id:
             raise ValidationFailed("The session does not belong to this offering.", field="offeringId")
         booking = services.book(parent=parent, child=child, session=session, now=timezone.now())
-        return Response(with_warnings(self.get_queryset().get(pk=booking.pk)), status.HTTP_201_CREATED)
+        return Response(with_warnings(booking), status.HTTP_201_CREATED)
 
 
 class RescheduleView(APIView):

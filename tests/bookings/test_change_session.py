@@ -27,7 +27,7 @@ from tests.factories import (
     UserFactory,
     in_days,
 )
-from tests.meeting import Meeting
+from tests.meeting import Meeting, unlock
 
 pytestmark = pytest.mark.django_db
 
@@ -588,7 +588,7 @@ def book(api, child, session):
 @pytest.fixture
 def unlocked(monkeypatch):
     """Every statement without its FOR UPDATE."""
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self._chain())
+    unlock(monkeypatch)
 
 
 @pytest.mark.django_db(transaction=True)

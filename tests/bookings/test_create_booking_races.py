@@ -7,11 +7,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
-from bookings import services
+from bookings import places, services
 from bookings.models import Booking, Seat
 from core.models import IdempotencyKey
 from marketplace.models import Session
 from tests.factories import BookingFactory, ChildFactory, OfferingFactory, SessionFactory, in_days
+from tests.meeting import unlock
 from users.models import Child
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,15 +40,17 @@ def seats_add_up():
 
 @pytest.fixture
 def unlocked(monkeypatch):
-    """`lock_sessions` without its FOR UPDATE. All who look see the same free seats before any of them takes one."""
+    """Looks without FOR UPDATE. All who look see the same free seats before any of them takes one."""
     everybody_looked = threading.Barrier(15)
+    look = places.look
 
-    def look(ids, *, skip_locked=False):
-        found = list(services.sessions_by_id(ids))
+    def look_together(**asked):
+        found = look(**asked)
         everybody_looked.wait(timeout=10)
         return found
 
-    monkeypatch.setattr(services, "lock_sessions", look)
+    unlock(monkeypatch)
+    monkeypatch.setattr(places, "look", look_together)
 
 
 @contextmanager
@@ -95,10 +98,7 @@ def test_control_without_lock_and_constraint_it_oversells(api, at_once, unlocked
         assert (session.enrolled, session.capacity, Seat.objects.held().count()) == (15, 10, 15)
 
 
-def test_control_without_the_lock_and_the_child_lock_the_unique_index_has_the_last_word(
-    api, at_once, unlocked, monkeypatch
-):
-    monkeypatch.setattr(services, "lock_child", lambda child: child)
+def test_control_without_the_locks_the_unique_index_has_the_last_word(api, at_once, unlocked):
     session, child = SessionFactory(), ChildFactory()
     answers = at_once(lambda n: book(api, child, session, key=f"key {n}"), list(range(15)))
     assert codes(answers) == {201: 1, "ALREADY_BOOKED": 14}

@@ -1,7 +1,6 @@
 """Cancelling a session against everybody who wants something of it, with real threads, each with its control."""
 
 import pytest
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from bookings import services as bookings
@@ -20,6 +19,7 @@ from tests.factories import (
     SessionFactory,
     in_days,
 )
+from tests.meeting import unlock
 from tests.payments.signed import checkout, post_stripe
 from tests.payments.test_interleavings import Meeting, words
 
@@ -90,7 +90,7 @@ def meeting(monkeypatch):
 @pytest.fixture
 def unlocked(monkeypatch):
     """Every statement without its FOR UPDATE."""
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self._chain())
+    unlock(monkeypatch)
 
 
 @pytest.fixture

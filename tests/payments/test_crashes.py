@@ -246,8 +246,8 @@ def test_a_sweep_that_died_among_its_holds_gives_each_seat_back_once(dies, tasks
 @pytest.mark.parametrize(
     ("point", "after", "is_made"),
     [
-        ("bookings.services.take_seats", False, False),
-        ("bookings.services.take_seats", True, False),
+        ("bookings.places.make", False, False),
+        ("bookings.places.make", True, False),
         ("core.models.IdempotencyKey.save", True, False),
         (RENDER, False, True),
     ],

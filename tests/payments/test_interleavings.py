@@ -8,9 +8,9 @@ money or seats are lost, or a constraint or a compare-and-swap has the last word
 import threading
 
 import pytest
-from django.db.models import QuerySet
 from django.utils import timezone
 
+from bookings import places
 from bookings import services as bookings
 from bookings.models import Booking, Seat
 from core import idempotency
@@ -23,7 +23,7 @@ from tests import meeting as meetings
 from tests.books import wrong_now
 from tests.conftest import Answer
 from tests.factories import BookingFactory, ChildFactory, OfferingFactory, PaymentFactory, SessionFactory, in_days
-from tests.meeting import PATIENCE
+from tests.meeting import PATIENCE, unlock
 from tests.payments.conftest import act
 from tests.payments.signed import charge_refunded, checkout, post_stripe
 
@@ -41,6 +41,7 @@ class Meeting(meetings.Meeting):
             (Lifecycle, "move"),
             (bookings, "release_seats"),
             (bookings, "take_seats"),
+            (places, "make"),
             (Payment, "save"),
         )
 
@@ -53,7 +54,7 @@ def meeting(monkeypatch):
 @pytest.fixture
 def unlocked(monkeypatch):
     """Every statement without its FOR UPDATE, and events without their turn."""
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self._chain())
+    unlock(monkeypatch)
     monkeypatch.setattr(events, "lock_money", lambda event: None)
 
 
@@ -250,15 +251,16 @@ def test_control_packages_that_lock_their_sessions_in_opposite_orders_deadlock(a
     each_has_one = threading.Barrier(2)
     orders = iter(["pk", "-pk"])
 
-    def lock_one_by_one(ids, *, skip_locked=False):
-        locked = []
-        for each in bookings.sessions_by_id(ids).order_by(next(orders)):
-            locked += bookings.sessions_by_id([each.pk]).select_for_update(of=("self",), no_key=True)
-            if len(locked) == 1:
-                each_has_one.wait(PATIENCE)
-        return locked
+    look = places.look
 
-    monkeypatch.setattr(bookings, "lock_sessions", lock_one_by_one)
+    def look_one_by_one(*, child_id, session_ids):
+        for number, each in enumerate(bookings.sessions_by_id(session_ids).order_by(next(orders))):
+            look(child_id=child_id, session_ids=[each.pk])
+            if number == 0:
+                each_has_one.wait(PATIENCE)
+        return look(child_id=child_id, session_ids=session_ids)
+
+    monkeypatch.setattr(places, "look", look_one_by_one)
     offering = OfferingFactory(type="multi_session", session_count=2)
     first, _ = [SessionFactory(offering=offering, starts_at=in_days(days)) for days in (7, 8)]
     told = at_once(lambda child: book(child, first), [ChildFactory(), ChildFactory()])
