@@ -1,6 +1,6 @@
 """`python -m benchmarks [SIZE…]` or `make bench SIZES=1000,20000`: tables of ratios; no verdict.
 
-SIZES (default 1000,20000,200000), ROUNDS (5) and ROUND_SECONDS (2); ONLY=load,crowd,layers,trips,growth,writes.
+SIZES (default 1000,20000,200000), ROUNDS (5) and ROUND_SECONDS (2); ONLY=load,crowd,layers,trips,growth,writes,booking.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 
 from benchmarks import databases
 
-PARTS = ("load", "crowd", "layers", "trips", "growth", "writes")
+PARTS = ("load", "crowd", "layers", "trips", "growth", "writes", "booking")
 
 
 def main(arguments: list[str]) -> None:
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
     set_up(sizes[0])
 
     # Only now, for they need Django.
-    from benchmarks import growth, layers, mix, rounds, servers, writes  # noqa: PLC0415
+    from benchmarks import booking, growth, layers, mix, rounds, servers, writes  # noqa: PLC0415
 
     if "load" in parts:
         title(f"Load: {rounds.CONNECTIONS} connections, medians of {often} interleaved rounds of {seconds:g} s, ms")
@@ -57,6 +57,9 @@ def main(arguments: list[str]) -> None:
     if "writes" in parts:
         title(f"Keeping the search row current, at {sizes[-1]:,} activities")
         table([writes.HEAD, *writes.report(sizes[-1])])
+    if "booking" in parts:
+        title(f"Booking: medians of {often} interleaved rounds of {seconds:g} s")
+        table([booking.HEAD, *booking.report(sizes[0], rounds=often, seconds=seconds)])
 
 
 def set_up(size: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -61,7 +62,7 @@ class Caller(asyncio.Protocol):
         if not (len(rest) >= int(after.partition(b"\r\n")[0]) if has_length else rest.endswith(b"0\r\n\r\n")):
             return
         self.buffer = b""
-        self.requests.answered(head[:12] == b"HTTP/1.1 200", time.perf_counter() - self.started, head)
+        self.requests.answered(head[:10] == b"HTTP/1.1 2", time.perf_counter() - self.started, head)
         self.send()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -95,9 +96,15 @@ class Requests:
                 self.done.set_result(None)
 
 
-async def drive(url: str, targets: list[str], *, connections: int, seconds: float) -> tuple[float, list[float]]:
+async def drive(
+    url: str, targets: Sequence[str | bytes], *, connections: int, seconds: float
+) -> tuple[float, list[float]]:
+    """`targets` are paths to GET, or whole requests as bytes."""
     address = urlsplit(url)
-    raw = [f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode() for target in targets]
+    raw = [
+        target if isinstance(target, bytes) else f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
+        for target in targets
+    ]
     requests = Requests(raw, seconds, connections)
     loop, started = asyncio.get_running_loop(), time.perf_counter()
     for _ in range(connections):
@@ -106,7 +113,7 @@ async def drive(url: str, targets: list[str], *, connections: int, seconds: floa
     return time.perf_counter() - started, requests.latencies
 
 
-def round_of(url: str, pid: int, targets: list[str], *, connections: int, seconds: float) -> Round:
+def round_of(url: str, pid: int, targets: Sequence[str | bytes], *, connections: int, seconds: float) -> Round:
     before = cpu_seconds(pid)
     took, latencies = asyncio.run(drive(url, targets, connections=connections, seconds=seconds))
     return Round(took, latencies, cpu_seconds(pid) - before)
