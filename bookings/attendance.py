@@ -36,10 +36,12 @@ def note(*, session_id: UUID, entries: Mapping[UUID, Attendance | None], now: da
     """Notes who came: for each booking present, absent, or None to take it back. All of `entries` or none of them.
 
     Saying the same again changes nothing. Raises `InvalidState` outside the session's hours and for a booking that is
-    not confirmed, `NotFound` for one that was never in the session; both name the entries.
+    not confirmed, `NotFound` for one that was never in the session; both name the entries. `NotFound` without the session.
     """
     with transaction.atomic():
-        session = lock_sessions([session_id])[0]
+        session = next(iter(lock_sessions([session_id])), None)
+        if session is None:
+            raise NotFound
         check_hours(session, now=now)
         # Sessions before bookings, as everywhere: whoever cancels, moves or settles them waits, or we do.
         here = Seat.objects.filter(session=session, booking__in=list(entries))

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings import attendance
 from bookings.models import Attendance, Booking, Seat
-from core.errors import InvalidState
+from core.errors import InvalidState, NotFound
 from core.models import Lifecycle
 from payments.cancellations import cancel_booking
 from tests.factories import BookingFactory, ProviderUserFactory, SessionFactory, UserFactory, in_days
@@ -200,6 +200,11 @@ def test_a_completed_session_still_takes_corrections(desk, session):
     mia = booked(session)
     type(session).objects.update(status="completed")
     assert desk.post(at(session), entries((mia, "absent"))).status == 200
+
+
+def test_a_session_that_is_gone_has_none():
+    with pytest.raises(NotFound):
+        attendance.note(session_id=uuid.uuid4(), entries={uuid.uuid4(): None}, now=in_days(0))
 
 
 @pytest.mark.parametrize("role", ["owner", "admin", "staff"])
