@@ -36,7 +36,7 @@ def note(*, session_id: UUID, entries: Mapping[UUID, Attendance | None], now: da
     """Notes who came: for each booking present, absent, or None to take it back. All of `entries` or none of them.
 
     Saying the same again changes nothing. Raises `InvalidState` outside the session's hours and for a booking that is
-    not confirmed, `NotFound` for one that was never in the session; both name the entries. `NotFound` without the session.
+    not confirmed, `NotFound` for one that was never in the session; both name the entries.
     """
     with transaction.atomic():
         session = next(iter(lock_sessions([session_id])), None)
