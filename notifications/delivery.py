@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from anymail.exceptions import AnymailAPIError, AnymailError, AnymailInvalidAddress, AnymailRecipientsRefused
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db import transaction
 
 from notifications import preferences
@@ -123,7 +123,7 @@ def send(row: Notification, *, now: datetime) -> tuple[NotificationStatus, str]:
 
 def hand_over(mail: EmailMultiAlternatives) -> None:
     """Gives `mail` to the mail server, and returns with its yes. Raises `OSError`, `AnymailError`."""
-    connection = mail.get_connection()
+    connection = mail.connection or get_connection()
     connection.open()
     try:
         connection.send_messages([mail])
