@@ -77,9 +77,12 @@ def paid(outcome: Outcome, *, payment: Payment, booking: Booking, sessions: list
         )
         log.error("payment amount differs", payment=str(payment.pk))
         return "amount differs, to be looked into"
-    if payment.status in (Payment.Status.PAID, Payment.Status.REFUNDED):
-        if outcome.processor_payment_id in (None, payment.processor_payment_id):
-            return known_already(payment=payment, now=now)
+    is_another = outcome.processor_payment_id not in (None, payment.processor_payment_id)
+    is_settled = payment.status in (Payment.Status.PAID, Payment.Status.REFUNDED)
+    if is_settled and not is_another:
+        return known_already(payment=payment, now=now)
+    # A refund that was told first makes the row that of the payment which it gave back, and of no other.
+    if is_another and (is_settled or payment.refunds.exists()):
         # Looked at under the lock: the event's twin of another type may have written the second row just now.
         if booking.payments.filter(processor_payment_id=outcome.processor_payment_id).exists():
             return "already paid"

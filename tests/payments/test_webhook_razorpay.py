@@ -331,6 +331,16 @@ def test_a_full_refund_before_paid_is_final(api, payment):
     assert refunds(payment) == [("succeeded", 2500)]
 
 
+def test_a_refund_told_first_stays_with_the_payment_that_it_gives_back(api, payment):
+    # An order that was paid twice: news of the first payment's refund, then of the second, then of the first.
+    take(api, rzp_refund(payment, cents=1000), captured(payment, id="pay_Second0000001"), captured(payment))
+    assert state(payment) == ("paid", "confirmed", 1, 1)
+    assert refunds(payment) == [("succeeded", 1000)]
+    assert Payment.objects.get(pk=payment.pk).processor_payment_id == rzp_id(payment)
+    second = Payment.objects.get(processor_payment_id="pay_Second0000001")
+    assert (second.status, refunds(second)) == ("paid", [("pending", 2500)])
+
+
 def test_a_dispute_flags_the_payment_and_the_flag_outlives_its_success(api, payment):
     take(api, rzp_disputed(payment), captured(payment))
     assert state(payment)[:2] == ("paid", "confirmed")
