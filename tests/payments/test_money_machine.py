@@ -165,4 +165,4 @@ RULES = {
 def test_control_the_machine_finds_out_when_a_rule_is_missing(world, monkeypatch, rule):
     monkeypatch.setattr(*RULES[rule])
     with pytest.raises(AssertionError):
-        drive(world, examples=5 * EXAMPLES)
+        drive(world, examples=15 * EXAMPLES)
