@@ -23,6 +23,7 @@ from django.test import Client
 from core import throttling
 from marketplace import vocabulary
 from payments.processors import processor
+from regions import config, flags
 from tests import tokens
 from users import jwks
 
@@ -131,6 +132,9 @@ def _clean_caches():
     jwks.key_set.cache_clear()
     vocabulary.forget()
     throttling.forget()
+    for values in (flags.shared, config.shared):
+        values.last_known.clear()
+        values.resting.clear()
     yield
     processor.cache_clear()
 

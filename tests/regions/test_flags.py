@@ -1,41 +1,16 @@
 """Feature flags over both regions, and what holds while their stores are down."""
 
 import pytest
-from django.db import connections
 from django_redis import get_redis_connection
 
 from core.errors import FeatureDisabled
 from regions import flags
 from regions.models import FeatureFlag
-from tests.conftest import free_port
+from regions.shared import CACHE_SECONDS
 
 pytestmark = pytest.mark.django_db(databases=["default", "global"])
 
 FLAG = "MESSAGING_ENABLED"
-
-
-@pytest.fixture(autouse=True)
-def _forgetful(monkeypatch):
-    monkeypatch.setattr(flags, "_last_known", {})
-
-
-def break_redis(settings) -> None:
-    dead = settings.CACHES["global"] | {"LOCATION": f"redis://127.0.0.1:{free_port()}/0"}
-    settings.CACHES = settings.CACHES | {"global": dead}
-
-
-@pytest.fixture
-def broken_database():
-    """A way to take the global database away, for tests with `transaction=True`."""
-    connection = connections["global"]
-    port = connection.settings_dict["PORT"]
-
-    def take_away() -> None:
-        connection.close()
-        connection.settings_dict["PORT"] = free_port()
-
-    yield take_away
-    connection.settings_dict["PORT"] = port
 
 
 def test_an_unknown_flag_is_off():
@@ -62,7 +37,7 @@ def test_a_read_flag_is_kept_in_redis_for_seconds(django_assert_num_queries):
     FeatureFlag.objects.create(key=FLAG, value=True)
     with django_assert_num_queries(1, using="global"):
         assert [flags.is_enabled(FLAG) for _ in range(5)] == [True] * 5
-    assert 0 < get_redis_connection("global").ttl(f"flag:{FLAG}") <= flags.CACHE_SECONDS
+    assert 0 < get_redis_connection("global").ttl(f"flag:{FLAG}") <= CACHE_SECONDS
 
 
 def test_no_query_goes_to_this_regions_database(django_assert_num_queries):
@@ -71,20 +46,20 @@ def test_no_query_goes_to_this_regions_database(django_assert_num_queries):
         flags.is_enabled(FLAG)
 
 
-def test_with_redis_down_the_database_knows(settings):
+def test_with_redis_down_the_database_knows(broken_redis):
     FeatureFlag.objects.create(key=FLAG, value=True)
-    break_redis(settings)
+    broken_redis()
     assert flags.is_enabled(FLAG) is True
     flags.switch(FLAG, False)
     assert flags.is_enabled(FLAG) is False
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "global"])
-def test_with_both_down_the_last_known_value_stands(settings, broken_database):
+def test_with_both_down_the_last_known_value_stands(broken_redis, broken_database):
     FeatureFlag.objects.create(key=FLAG, value=True)
     assert flags.is_enabled(FLAG) is True
     broken_database()
-    break_redis(settings)
+    broken_redis()
     assert flags.is_enabled(FLAG) is True
     assert flags.is_enabled("AI_SEARCH_ENABLED") is False
 
@@ -94,5 +69,16 @@ def test_with_the_database_down_redis_knows(broken_database):
     flags.switch(FLAG, True)
     flags.is_enabled(FLAG)
     broken_database()
-    flags._last_known.clear()
+    flags.shared.last_known.clear()  # as in a process that has just started
     assert flags.is_enabled(FLAG) is True
+    get_redis_connection("global").delete(f"flag:{FLAG}")  # as after some seconds
+    assert flags.is_enabled(FLAG) is True
+
+
+def test_a_store_that_is_down_is_not_asked_again_at_once(settings, broken_redis, django_assert_num_queries):
+    FeatureFlag.objects.create(key=FLAG, value=True)
+    broken_redis()
+    assert flags.is_enabled(FLAG) is True
+    settings.CACHES = settings.CACHES | {"global": {"BACKEND": "no.such.cache"}}  # would not even import
+    with django_assert_num_queries(2, using="global"):
+        assert [flags.is_enabled(FLAG) for _ in range(2)] == [True, True]
