@@ -1,0 +1,91 @@
+"""Verbs of models as actions that ask first, and are logged."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.db import router, transaction
+from django.db.models import QuerySet
+from django.forms import CharField, Form
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from core.errors import Error
+
+if TYPE_CHECKING:
+    from core.admin.pages import Admin
+
+MOST_AT_ONCE = 100
+
+
+class ReasonForm(Form):
+    reason = CharField(max_length=500, widget=UnfoldAdminTextareaWidget({"rows": 3}))
+
+
+def verb(
+    *,
+    title: str,
+    past: str,
+    when: Callable[[Any], bool],
+    run: Callable[..., Any],
+    reason: str = "",
+    permission: str = "change",
+    icon: str | None = None,
+    variant: ActionVariant = ActionVariant.DEFAULT,
+) -> Any:
+    """A verb of the model as an admin action, on the list and on a row's page.
+
+    It asks first (so that no GET changes anything), then calls `run(row, now=…)` for each row that is ready by `when`,
+    and writes a log entry in the same transaction. With `reason`, the help text of a required field, it calls
+    `run(row, now=…, reason=…)`. An `Error` of the model becomes a message.
+    """
+
+    @action(description=title, permissions=[permission], icon=icon, variant=variant)
+    def act(
+        self: "Admin", request: HttpRequest, queryset: QuerySet | None = None, object_id: str | None = None
+    ) -> HttpResponse | None:
+        rows = self.rows_of(request, queryset, object_id)
+        # On the list, Django itself returns there after an action.
+        back = None if object_id is None else HttpResponseRedirect(reverse(self.change_url_name(), args=[object_id]))
+        if len(rows) > MOST_AT_ONCE:
+            messages.error(request, f"At most {MOST_AT_ONCE} rows at once, please.")
+            return back
+        ready = [row for row in rows if when(row) and self.may(permission, request, row)]
+        for row in rows:
+            if row not in ready:
+                messages.error(request, f"{title} is not possible for {row} ({self.state_of(row)}).")
+        if not ready:
+            return back
+        applied = "apply" in request.POST
+        form = (ReasonForm if reason else Form)(request.POST if applied else None)
+        if reason:
+            form.fields["reason"].help_text = reason
+        if applied and form.is_valid():
+            for row in ready:
+                perform(self, request, row, form.cleaned_data)
+            return back
+        return self.ask(
+            request,
+            title=title,
+            rows=ready,
+            form=form,
+            back=back.url if back else request.get_full_path(),
+            button="danger" if variant is ActionVariant.DANGER else "primary",
+        )
+
+    def perform(self: "Admin", request: HttpRequest, row: Any, given: dict[str, Any]) -> None:
+        try:
+            with transaction.atomic(using=router.db_for_write(type(row))):
+                run(row, now=timezone.now(), **given)
+                self.log_change(request, row, f"{past}: {given['reason']}" if reason else f"{past}.")
+        except Error as error:
+            messages.error(request, f"{row}: {error.message}")
+        else:
+            messages.success(request, f"{past}: {row}.")
+
+    act.when, act.permission = when, permission
+    return act
