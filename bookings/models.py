@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
+from core.classification import Privacy
 from core.models import Currency, Lifecycle, Model, one_of, status_field
 
 
@@ -59,6 +60,12 @@ class Booking(Lifecycle, Model):
     cancelled_at = models.DateTimeField(null=True, blank=True)
     cancellation_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
 
+    privacy = Privacy(
+        high="cancellation_reason",
+        operational="session offering parent child status amount_cents currency expires_at refundable_until "
+        "confirmed_at cancelled_at",
+    )
+
     objects = BookingQuerySet.as_manager()
 
     class Meta:
@@ -103,6 +110,8 @@ class Seat(Model):
     released_at = models.DateTimeField(null=True, blank=True)
     attendance = status_field(Attendance, null=True, blank=True)
     attendance_at = models.DateTimeField(null=True, blank=True)
+
+    privacy = Privacy(operational="booking session child released_at attendance attendance_at")
 
     objects = SeatQuerySet.as_manager()
 
@@ -154,6 +163,12 @@ class Review(Lifecycle, Model):
     status = status_field(Status, Status.PUBLISHED)
     hidden_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
 
+    privacy = Privacy(
+        medium="comment response hidden_reason",
+        operational="booking parent responded_at edited_at status",
+        public="rating",
+    )
+
     objects = ReviewQuerySet.as_manager()
 
     class Meta:
@@ -184,6 +199,8 @@ class ReviewReport(Lifecycle, Model):
     reason = models.CharField(max_length=500)
     status = status_field(Status, Status.OPEN)
 
+    privacy = Privacy(medium="reason", operational="review reporter status")
+
     class Meta:
         constraints = [
             one_of("status", ReportStatus.values, "reviewreport_status_allowed"),
@@ -198,6 +215,8 @@ class RatingStale(models.Model):
     """A note that an activity's reviews changed; a worker pushes the averages to the global layer and removes it."""
 
     activity = models.ForeignKey("marketplace.Activity", models.CASCADE, related_name="+")
+
+    privacy = Privacy(operational="id activity")
 
     def __str__(self) -> str:
         return str(self.activity_id)
@@ -220,6 +239,8 @@ class RosterView(Model):
     children = models.PositiveIntegerField(help_text="How many had their details on it")
     request_id = models.CharField(max_length=128)
 
+    privacy = Privacy(operational="user session format children request_id")
+
     class Meta:
         constraints = [one_of("format", RosterFormat.values, "rosterview_format_allowed")]
 
@@ -238,6 +259,8 @@ class CalendarFeed(Model):
     provider_account = models.ForeignKey("providers.ProviderAccount", models.CASCADE, null=True, related_name="+")
     location = models.ForeignKey("providers.Location", models.CASCADE, null=True, related_name="+")
     token_sha256 = models.CharField(max_length=64, unique=True)
+
+    privacy = Privacy(operational="user provider_account location token_sha256")
 
     class Meta:
         constraints = [

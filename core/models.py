@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from core.classification import Privacy
 from core.errors import InvalidState
 
 
@@ -20,6 +21,8 @@ class Model(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, db_default=RandomUUID(), editable=False)
     created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now(), editable=False)
+
+    privacy: ClassVar[Privacy] = Privacy(operational="id created_at updated_at")
 
     class Meta:
         abstract = True
@@ -91,6 +94,12 @@ class IdempotencyKey(Model):
     status_code = models.PositiveSmallIntegerField(null=True)
     response = models.TextField(null=True)
     expires_at = models.DateTimeField(db_index=True)
+
+    privacy = Privacy(
+        high="response",
+        medium="key",
+        operational="user_id method path body_sha256 status_code expires_at",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user_id", "key"], name="idempotencykey_user_key_unique")]

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from core.classification import Privacy
 from core.models import Currency, Model, Region, one_of
 
 
@@ -31,6 +32,8 @@ class Country(Model):
     phone_prefix = models.CharField(max_length=5, blank=True, default="", db_default="")
     region = models.CharField(max_length=2, choices=Region.choices)
     is_active = models.BooleanField(default=False, db_default=False)
+
+    privacy = Privacy(public="code name currency phone_prefix region is_active")
 
     objects = ActiveQuerySet.as_manager()
 
@@ -58,6 +61,8 @@ class City(Model):
     population = models.PositiveIntegerField(null=True, blank=True)
     is_active = models.BooleanField(default=False, db_default=False)
 
+    privacy = Privacy(public="country name slug timezone latitude longitude population is_active")
+
     objects = ActiveQuerySet.as_manager()
 
     class Meta:
@@ -80,6 +85,8 @@ class Locality(Model):
     name = models.CharField(max_length=100)
     slug = models.SlugField(max_length=100)
     is_active = models.BooleanField(default=False, db_default=False)
+
+    privacy = Privacy(public="city name slug is_active")
 
     objects = ActiveQuerySet.as_manager()
 

@@ -12,6 +12,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Q
 
+from core.classification import Privacy
 from core.models import Currency, Lifecycle, Model, one_of, status_field
 from providers.models import ProviderAccount
 
@@ -24,6 +25,8 @@ class Category(Model):
     slug = models.SlugField(max_length=100, unique=True)
     position = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Order among its siblings")
     is_active = models.BooleanField(default=True, db_default=True)
+
+    privacy = Privacy(public="parent name slug position is_active")
 
     class Meta:
         verbose_name_plural = "categories"
@@ -73,6 +76,11 @@ class Activity(Lifecycle, Model):
     status = status_field(Status, Status.DRAFT)
     published_at = models.DateTimeField(null=True, blank=True)
 
+    privacy = Privacy(
+        operational="status",
+        public="provider title slug summary description category age_min age_max duration image_url published_at",
+    )
+
     objects = ActivityQuerySet.as_manager()
 
     class Meta:
@@ -114,6 +122,8 @@ class ActivityImage(Lifecycle, Model):
     width = models.PositiveIntegerField(null=True)
     height = models.PositiveIntegerField(null=True)
 
+    privacy = Privacy(operational="content_type status", public="activity alt position width height")
+
     class Meta:
         constraints = [one_of("status", ImageStatus.values, "activityimage_status_allowed")]
         indexes = [models.Index(fields=["created_at"], condition=Q(status="pending"), name="activityimage_pending")]
@@ -151,6 +161,8 @@ class Offering(Model):
         default=24, db_default=24, help_text="Until how many hours before the start a cancellation is refunded in full"
     )
     status = status_field(Status, Status.ACTIVE)
+
+    privacy = Privacy(public="activity type name price_cents currency session_count refund_window_hours status")
 
     class Meta:
         constraints = [
@@ -226,6 +238,12 @@ class Session(Lifecycle, Model):
         default=0, db_default=0, help_text="Goes up with every change of time, place or status, as calendars ask"
     )
 
+    privacy = Privacy(
+        medium="cancellation_reason",
+        operational="cancelled_at series_id sequence",
+        public="activity offering location starts_at ends_at capacity enrolled status",
+    )
+
     objects = SessionQuerySet.as_manager()
 
     class Meta:
@@ -265,6 +283,8 @@ class ParentInterest(Model):
     parent = models.ForeignKey("users.Parent", models.CASCADE, related_name="interests")
     category = models.ForeignKey(Category, models.CASCADE, related_name="+")
     child = models.ForeignKey("users.Child", models.CASCADE, null=True, blank=True, related_name="interests")
+
+    privacy = Privacy(operational="parent category child")
 
     class Meta:
         constraints = [
@@ -317,6 +337,14 @@ class SearchRow(models.Model):
     is_primary = models.BooleanField()
     activity = models.ForeignKey(Activity, models.CASCADE, related_name="search_rows", db_index=False)
     city = models.ForeignKey("geography.City", models.CASCADE, null=True, related_name="+")
+
+    privacy = Privacy(
+        medium="latitude longitude",
+        operational="id is_primary",
+        public="card document title category_slug category_slugs provider_slug country_code city_slug "
+        "locality_slugs age_min age_max price_cents offering_types rating_average rating_count "
+        "next_session_at slots free_slots week_mask free_week_mask published_at activity city",
+    )
 
     class Meta:
         constraints = [
@@ -374,6 +402,8 @@ class SearchStale(models.Model):
 
     activity_id = models.UUIDField()
 
+    privacy = Privacy(operational="id activity_id")
+
     def __str__(self) -> str:
         return str(self.activity_id)
 
@@ -383,6 +413,8 @@ class SearchWord(models.Model):
 
     word = models.TextField(primary_key=True)
     occurrences = models.IntegerField()
+
+    privacy = Privacy(public="word occurrences")
 
     def __str__(self) -> str:
         return self.word

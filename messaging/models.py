@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from core.classification import Privacy
 from core.models import Lifecycle, Model, one_of, status_field
 
 
@@ -63,6 +64,11 @@ class Conversation(Lifecycle, Model):
     provider_read_at = models.DateTimeField(null=True, blank=True)
     blocked_by = status_field(Side, null=True, blank=True)
 
+    privacy = Privacy(
+        high="subject",
+        operational="parent provider booking status last_message_at parent_read_at provider_read_at blocked_by",
+    )
+
     objects = ConversationQuerySet.as_manager()
 
     class Meta:
@@ -98,6 +104,8 @@ class Message(Model):
     attachments = models.JSONField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
 
+    privacy = Privacy(high="content attachments", operational="conversation number sender sender_type read_at")
+
     class Meta:
         constraints = [
             one_of("sender_type", Side.values, "message_sender_type_allowed"),
@@ -131,6 +139,8 @@ class MessageReport(Lifecycle, Model):
     reason = models.CharField(max_length=500)
     status = status_field(Status, Status.OPEN)
     resolution = models.CharField(max_length=500, blank=True, default="", db_default="")
+
+    privacy = Privacy(medium="reason resolution", operational="message reporter status")
 
     class Meta:
         constraints = [

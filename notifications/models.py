@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
+from core.classification import Privacy
 from core.models import Lifecycle, Model, one_of, status_field
 
 
@@ -106,6 +107,10 @@ class Notification(Lifecycle, Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
 
+    privacy = Privacy(
+        operational="user kind subject_id dedupe_key status attempts next_attempt_at error sent_at read_at",
+    )
+
     objects = NotificationQuerySet.as_manager()
 
     class Meta:
@@ -131,6 +136,8 @@ class NotificationPreference(Model):
     user = models.ForeignKey("users.User", models.CASCADE, related_name="notification_preferences")
     kind = models.CharField(max_length=50, choices=[(kind.value, kind.label) for kind in OPTIONAL])
     email = models.BooleanField(default=True, db_default=True)
+
+    privacy = Privacy(operational="user kind email")
 
     class Meta:
         constraints = [
@@ -159,6 +166,8 @@ class Bounce(Model):
     email_sha256 = models.CharField(max_length=64)
     reason = status_field(Reason)
     happened_at = models.DateTimeField()
+
+    privacy = Privacy(medium="email_sha256", operational="user reason happened_at")
 
     class Meta:
         constraints = [

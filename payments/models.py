@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
+from core.classification import Privacy
 from core.models import Currency, Lifecycle, Model, one_of, status_field
 
 
@@ -58,6 +59,12 @@ class Payment(Lifecycle, Model):
     paid_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
     refunded_at = models.DateTimeField(null=True, blank=True)
+
+    privacy = Privacy(
+        high="processor_payment_id processor_checkout_id checkout_url",
+        operational="booking amount_cents currency processor checkout_expires_at status status_reason "
+        "idempotency_key needs_review looked_up_at pending_at paid_at failed_at refunded_at",
+    )
 
     class Meta:
         constraints = [
@@ -128,6 +135,12 @@ class Refund(Lifecycle, Model):
     error = models.CharField(max_length=500, blank=True, default="", db_default="")
     succeeded_at = models.DateTimeField(null=True, blank=True)
 
+    privacy = Privacy(
+        high="processor_refund_id",
+        medium="reason",
+        operational="payment amount_cents currency status attempts refusals next_attempt_at error succeeded_at",
+    )
+
     objects = RefundQuerySet.as_manager()
 
     class Meta:
@@ -172,6 +185,11 @@ class WebhookEvent(Model):
     processor_payment_id = models.CharField(max_length=255, null=True, blank=True)
     payment = models.ForeignKey(Payment, models.SET_NULL, null=True, related_name="webhook_events")
 
+    privacy = Privacy(
+        high="payload processor_payment_id",
+        operational="processor event_id body_sha256 type status note attempts error payment",
+    )
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["processor", "event_id"], name="webhookevent_id_unique"),
@@ -198,6 +216,8 @@ class Reconciliation(Model):
 
     processor = status_field(ProcessorName)
     until = models.DateTimeField()
+
+    privacy = Privacy(operational="processor until")
 
     class Meta:
         constraints = [

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 
+from core.classification import Privacy
 from core.models import Lifecycle, Model, one_of, status_field
 
 
@@ -47,6 +48,11 @@ class ErasureRequest(Lifecycle, Model):
     auth_deleted_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    privacy = Privacy(
+        medium="auth_id",
+        operational="user status next_step_at attempts erased_at auth_deleted_at completed_at error",
+    )
 
     objects = ErasureQuerySet.as_manager()
 
@@ -96,6 +102,8 @@ class ExportRequest(Lifecycle, Model):
     next_attempt_at = models.DateTimeField()
     file = models.CharField(max_length=200, blank=True, default="", db_default="", help_text="In the region's storage")
     expires_at = models.DateTimeField(null=True, blank=True)
+
+    privacy = Privacy(medium="file", operational="user status progress attempts next_attempt_at expires_at")
 
     class Meta:
         constraints = [

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from core.classification import Privacy
 from core.models import Lifecycle, Model, one_of, status_field
 
 
@@ -66,6 +67,12 @@ class ProviderAccount(Lifecycle, Model):
 
     users = models.ManyToManyField("users.User", through="ProviderUser", related_name="provider_accounts")
 
+    privacy = Privacy(
+        medium="email phone status_reason",
+        operational="status submitted_at verified_at",
+        public="business_name slug type description website",
+    )
+
     class Meta:
         constraints = [
             one_of("type", ProviderType.values, "provideraccount_type_allowed"),
@@ -97,6 +104,8 @@ class ProviderUser(Model):
     provider_account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="staff")
     user = models.ForeignKey("users.User", models.CASCADE, related_name="provider_users")
     role = status_field(StaffRole, StaffRole.STAFF)
+
+    privacy = Privacy(operational="provider_account user role")
 
     class Meta:
         constraints = [
@@ -136,6 +145,12 @@ class Invitation(Model):
     next_attempt_at = models.DateTimeField(null=True, blank=True, help_text="When its mail is sent; empty once it was")
     sent_at = models.DateTimeField(null=True, blank=True)
 
+    privacy = Privacy(
+        high="nonce",
+        medium="email",
+        operational="provider_account invited_by role token_sha256 expires_at accepted_at next_attempt_at sent_at",
+    )
+
     objects = InvitationQuerySet.as_manager()
 
     class Meta:
@@ -164,6 +179,12 @@ class Location(Model):
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
     is_default = models.BooleanField(default=False, db_default=False)
+
+    privacy = Privacy(
+        medium="address latitude longitude",
+        operational="is_default",
+        public="provider name city locality",
+    )
 
     class Meta:
         constraints = [

@@ -6,6 +6,7 @@ Source: API architecture §4.3. The regions router keeps exactly these tables th
 from django.db import models
 from django.db.models import Q
 
+from core.classification import Privacy
 from core.models import Model, Region, one_of
 
 
@@ -15,6 +16,8 @@ class SlugReservation(Model):
     slug = models.SlugField(max_length=80, unique=True)
     region = models.CharField(max_length=2, choices=Region.choices)
     held_for = models.UUIDField(null=True, help_text="The provider account that is about to take it; empty once it has")
+
+    privacy = Privacy(operational="held_for", public="slug region")
 
     class Meta:
         constraints = [one_of("region", Region.values, "slugreservation_region_allowed")]
@@ -42,6 +45,8 @@ class RatingAggregate(Model):
     count = models.PositiveIntegerField(default=0, db_default=0)
     average = models.DecimalField(max_digits=3, decimal_places=2, default=0, db_default=0)
 
+    privacy = Privacy(public="region subject subject_id count average")
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["region", "subject", "subject_id"], name="ratingaggregate_subject_unique"),
@@ -61,6 +66,8 @@ class FeatureFlag(Model):
     value = models.BooleanField(default=False, db_default=False)
     description = models.TextField(null=True, blank=True)
 
+    privacy = Privacy(operational="key value description")
+
     def __str__(self) -> str:
         return self.key
 
@@ -71,6 +78,8 @@ class AppConfig(Model):
     key = models.CharField(max_length=100, unique=True)
     value = models.JSONField()
     description = models.TextField(null=True, blank=True)
+
+    privacy = Privacy(operational="key value description")
 
     class Meta:
         verbose_name = "app config value"

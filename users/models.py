@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from core.classification import Privacy
 from core.models import Model, Region, one_of, status_field
 
 
@@ -55,6 +56,12 @@ class User(Model, AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True, db_default=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
 
+    privacy = Privacy(
+        high="password",
+        medium="auth_id email last_seen_at last_login",
+        operational="home_region country role is_staff is_superuser is_active",
+    )
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
@@ -82,6 +89,8 @@ class Parent(Model):
     last_name = models.CharField(max_length=100, blank=True, default="", db_default="")
     phone = models.CharField(max_length=16, blank=True, default="", db_default="", help_text="E.164")
 
+    privacy = Privacy(high="first_name last_name phone", operational="user")
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -107,6 +116,8 @@ class Child(Model):
     last_name = models.CharField(max_length=100, blank=True, default="", db_default="")
     birth_date = models.DateField(null=True)
     removed_at = models.DateTimeField(null=True, editable=False)
+
+    privacy = Privacy(high="first_name last_name birth_date", operational="parent removed_at")
 
     objects = ChildQuerySet.as_manager()
 
@@ -151,6 +162,8 @@ class Consent(Model):
     version = models.CharField(max_length=50)
     granted = models.BooleanField()
 
+    privacy = Privacy(operational="user kind version granted")
+
     objects = ConsentQuerySet.as_manager()
 
     class Meta:
@@ -166,6 +179,8 @@ class AccountTombstone(Model):
 
     auth_id_sha256 = models.CharField(max_length=64, unique=True)
     deleted_at = models.DateTimeField()
+
+    privacy = Privacy(medium="auth_id_sha256", operational="deleted_at")
 
     def __str__(self) -> str:
         return f"deleted {self.deleted_at:%Y-%m-%d}"
