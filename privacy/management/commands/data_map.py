@@ -1,3 +1,5 @@
+"""Writes what the code knows of personal data into docs/privacy.md, or checks that it stands there."""
+
 from pathlib import Path
 from typing import Any
 
