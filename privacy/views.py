@@ -1,33 +1,51 @@
-"""A person's own data: `/v1/me/export`, `/v1/me/exports` and the end of the account."""
+"""A person's own data: `/v1/me/consents`, `/v1/me/export`, `/v1/me/exports` and the end of the account."""
 
 from typing import Any
 from uuid import UUID
 
 from django.core import signing
 from django.core.files.storage import default_storage
+from django.db.models import QuerySet
 from django.http import FileResponse, HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
-from rest_framework.generics import ListAPIView
+from rest_framework.generics import ListAPIView, ListCreateAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from core.envelope import Verbatim
 from core.errors import InvalidState, NotFound
 from core.serializers import ModelSerializer
-from privacy import erasure, export
+from privacy import consents, erasure, export
 from privacy.models import ErasureRequest, ExportRequest
 from providers.staff import LastOwner
 from regions.permissions import HomeRegion
+from users.models import Consent
 from users.permissions import caller
+from users.serializers import ConsentSerializer
 
 MINE = (IsAuthenticated, HomeRegion)
 LINK_SECONDS = 15 * 60
 SIGNER = signing.TimestampSigner(salt="privacy.export")
+
+
+class ConsentView(ListCreateAPIView[Consent]):
+    """The caller's consents, latest first. Append-only: a withdrawal is one more entry. Each has a receipt by mail."""
+
+    serializer_class = ConsentSerializer
+    queryset = Consent.objects.none()
+
+    def get_queryset(self) -> QuerySet[Consent]:
+        return Consent.objects.filter(user=caller(self.request)).order_by("-id")
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        given = serializer.validated_data
+        serializer.instance = consents.decide(user=caller(self.request), now=timezone.now(), **given)
 
 
 class ExportSerializer(ModelSerializer):

@@ -1,9 +1,8 @@
 from django.urls import path
 
-from users.views import ConsentView, RegionView, SyncView
+from users.views import RegionView, SyncView
 
 urlpatterns = [
     path("auth/sync", SyncView.as_view()),
     path("me/region", RegionView.as_view()),
-    path("me/consents", ConsentView.as_view()),
 ]

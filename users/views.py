@@ -1,4 +1,4 @@
-"""`/v1/auth` and the parts of `/v1/me` that are the user's own: region, children, consents."""
+"""`/v1/auth` and the parts of `/v1/me` that are the user's own: region and children."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
-from rest_framework.generics import ListCreateAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,9 +18,9 @@ from regions.permissions import HomeRegion
 from regions.services import RegionMismatch, describe_region
 from users import services
 from users.authentication import AccountSuspended, TokenAuthentication, UserNotFound, claims_of, user_of
-from users.models import Child, Consent
+from users.models import Child
 from users.permissions import IsParent, caller
-from users.serializers import ChildSerializer, ConsentSerializer, HomeRegionSerializer, SyncSerializer, UserSerializer
+from users.serializers import ChildSerializer, HomeRegionSerializer, SyncSerializer, UserSerializer
 
 
 class SyncView(APIView):
@@ -87,16 +86,3 @@ class ChildViewSet(
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
         serializer.instance = services.add_child(parent=caller(self.request).parent, **serializer.validated_data)
-
-
-class ConsentView(ListCreateAPIView[Consent]):
-    """The caller's consents, latest first. Append-only: a withdrawal is one more entry."""
-
-    serializer_class = ConsentSerializer
-    queryset = Consent.objects.none()
-
-    def get_queryset(self) -> QuerySet[Consent]:
-        return Consent.objects.filter(user=caller(self.request)).order_by("-id")
-
-    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(user=caller(self.request))

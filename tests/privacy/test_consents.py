@@ -2,6 +2,7 @@
 
 import pytest
 
+from notifications.models import Notification
 from tests.factories import ConsentFactory, UserFactory
 from users.models import Consent
 
@@ -44,6 +45,20 @@ def test_the_history_grows_and_the_latest_word_counts(caller, user):
     assert [each["granted"] for each in answer.data] == [False, True, False, True]
     assert answer.meta == {"page": 1, "limit": 20, "total": 4}
     assert not Consent.objects.is_granted(user=user, kind="child_data")
+
+
+def test_each_decision_has_its_receipt(caller, user):
+    for granted in (True, False):
+        caller.post(CONSENTS, YES | {"granted": granted})
+    receipts = Notification.objects.filter(user=user, kind="consent_receipt").values_list("subject_id", flat=True)
+    assert list(receipts.order_by("pk")) == list(Consent.objects.order_by("pk").values_list("pk", flat=True))
+    shown = caller.get("/v1/me/notifications").data
+    assert [each["title"] for each in shown] == ["Your consent is taken back", "Your consent"]
+
+
+def test_a_refused_decision_has_none(caller):
+    caller.post(CONSENTS, YES | {"kind": "cookies"})
+    assert not Notification.objects.exists()
 
 
 def test_kinds_do_not_speak_for_each_other(caller, user):
