@@ -139,12 +139,17 @@ def end(row: Notification, status: NotificationStatus, why: str, *, now: datetim
 
 
 def refused(row: Notification, error: Exception, *, now: datetime) -> None:
-    """The address was refused: for good, unless the server says that we may try again."""
-    codes = [code for code, _ in getattr(error, "recipients", {}).values()]
-    if codes and all(code < 500 for code in codes):
-        put_off(row, error, now=now)
-    else:
+    if is_for_good(error):
         fail(row, "The mail server refuses the address.", now=now)
+    else:
+        put_off(row, error, now=now)
+
+
+def is_for_good(error: Exception) -> bool:
+    """Whether the address was refused, and the server does not say that we may try again."""
+    if isinstance(error, SMTPRecipientsRefused):
+        return any(code >= 500 for code, _ in error.recipients.values())
+    return isinstance(error, AnymailRecipientsRefused | AnymailInvalidAddress)
 
 
 def put_off(row: Notification, error: Exception, *, now: datetime) -> None:

@@ -14,7 +14,7 @@ class ErasureRequestAdmin(ReadOnlyAdmin):
     list_display = ["short_id", "user_link", "state", "next_step_at", "attempts", "error", "completed_at", "created_at"]
     list_filter = ["status"]
     search_ids = ["id", "user_id"]
-    exclude = ["auth_id"]
+    exclude = ["auth_id", "receipt_to"]
     state = label("status", {"requested": "warning", "erased": "warning", "done": "success", "cancelled": "info"})
 
     @display(description="User", ordering="user_id")

@@ -24,6 +24,7 @@ from notifications.models import Bounce, Notification, NotificationPreference
 from payments.cancellations import cancel_booking
 from payments.models import Payment, Refund, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
+from privacy.receipts import send_receipt
 from providers.models import Invitation, Location, ProviderAccount, ProviderUser, StaffRole
 from providers.staff import LastOwner
 from users import supabase
@@ -146,17 +147,27 @@ def erase(request_id: UUID, *, now: datetime) -> ErasureRequest | None:
             AccountTombstone.bury(user.auth_id, now=now)
         close_businesses(user)
         scrub(user, now=now)
+        receipt_to = user.email
         user.auth_id, user.email = f"{GONE}:{user.pk}", ""
         user.is_active, user.country, user.last_seen_at = False, None, None
         user.set_unusable_password()
         user.save()
-        request.move(ErasureRequest.Status.ERASED, erased_at=now, next_step_at=now)
+        request.move(
+            ErasureRequest.Status.ERASED,
+            erased_at=now,
+            next_step_at=now,
+            receipt_to=receipt_to,
+            receipt_due_at=now if receipt_to else None,
+        )
     log.info("account erased", request=str(request.pk))
     return request
 
 
 def finish(request_id: UUID, *, now: datetime) -> ErasureRequest:
-    """Deletes the Supabase user, and looks a second time for what a request under way may have written meanwhile."""
+    """Sends the receipt and deletes the Supabase user, and looks a second time for what a request under way may have
+    written meanwhile.
+    """
+    send_receipt(request_id, now=now)
     request = ErasureRequest.objects.get(pk=request_id)
     if request.status != ErasureRequest.Status.ERASED:
         return request
@@ -176,6 +187,9 @@ def finish(request_id: UUID, *, now: datetime) -> ErasureRequest:
         ErasureRequest.objects.filter(pk=request.pk).update(auth_deleted_at=now, error="", updated_at=now)
     if request.erased_at and now < request.erased_at + SECOND_LOOK:
         ErasureRequest.objects.filter(pk=request.pk).update(next_step_at=request.erased_at + SECOND_LOOK)
+        return request
+    if request.receipt_due_at:
+        ErasureRequest.objects.filter(pk=request.pk).update(next_step_at=request.receipt_due_at)
         return request
     delete_files(request.user)
     with transaction.atomic():

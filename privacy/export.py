@@ -152,7 +152,7 @@ SECTIONS = [
         ErasureRequest,
         "user",
         "id status next_step_at erased_at completed_at created_at",
-        without="auth_id attempts auth_deleted_at error",
+        without="auth_id attempts auth_deleted_at receipt_to receipt_due_at error",
     ),
 ]
 

@@ -28,8 +28,8 @@ class ErasureStatus(models.TextChoices):
 class ErasureRequest(Lifecycle, Model):
     """An account on its way out, and afterwards the receipt of it.
 
-    Requested; erased here once the grace period is over; done when Supabase has deleted its user, too. `auth_id` is
-    kept just as long as that takes.
+    Requested; erased here once the grace period is over; done when Supabase has deleted its user, too, and the receipt
+    is sent. `auth_id` and the address `receipt_to` are kept just as long as that takes.
     """
 
     Status = ErasureStatus
@@ -47,6 +47,8 @@ class ErasureRequest(Lifecycle, Model):
     erased_at = models.DateTimeField(null=True, blank=True)
     auth_deleted_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
+    receipt_to = models.EmailField(blank=True, default="", db_default="")
+    receipt_due_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     privacy = Privacy(
@@ -63,8 +65,13 @@ class ErasureRequest(Lifecycle, Model):
                 fields=["user"], condition=Q(status__in=["requested", "erased"]), name="erasurerequest_one_open"
             ),
             models.CheckConstraint(
-                condition=~Q(status="done") | Q(auth_id="", completed_at__isnull=False),
+                condition=~Q(status="done") | Q(auth_id="", receipt_to="", completed_at__isnull=False),
                 name="erasurerequest_done_keeps_nothing",
+            ),
+            models.CheckConstraint(
+                condition=Q(receipt_to="", receipt_due_at__isnull=True)
+                | (~Q(receipt_to="") & Q(receipt_due_at__isnull=False)),
+                name="erasurerequest_receipt_is_due",
             ),
         ]
         indexes = [

@@ -258,3 +258,18 @@ def at_once():
             return list(pool.map(call, arguments))
 
     return run
+
+
+@pytest.fixture
+def mailserver(settings):
+    """A mail server that is up, and that mail really goes to."""
+    # Here, since it looks for a free port in this module.
+    from tests.mailserver import MailServer
+
+    server = MailServer()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    settings.DEFAULT_FROM_EMAIL = "Juniro <hello@juniro.example>"
+    server.start()
+    yield server
+    server.stop()

@@ -236,6 +236,8 @@ CHECKS = [
     ("conversation_blocked_by_somebody", "messaging_conversation", "status = 'blocked'"),
     ("erasurerequest_done_keeps_nothing", "privacy_erasurerequest", "status = 'done', completed_at = now()"),
     ("erasurerequest_done_keeps_nothing", "privacy_erasurerequest", "status = 'done', auth_id = ''"),
+    ("erasurerequest_receipt_is_due", "privacy_erasurerequest", "receipt_to = 'a@example.com'"),
+    ("erasurerequest_receipt_is_due", "privacy_erasurerequest", "receipt_due_at = now()"),
     ("exportrequest_progress_range", "privacy_exportrequest", "progress = 101"),
     ("exportrequest_ready_has_a_file", "privacy_exportrequest", "status = 'ready', expires_at = now()"),
     ("exportrequest_ready_has_a_file", "privacy_exportrequest", "status = 'ready', file = 'a'"),

@@ -5,7 +5,6 @@ from celery import current_app
 
 from notifications.models import Notification
 from notifications.services import notify
-from tests.notifications.mailserver import MailServer
 
 
 @pytest.fixture
@@ -25,15 +24,3 @@ def tell(now):
         return Notification.objects.get(user=user, kind=kind, subject_id=subject.pk, dedupe_key__endswith=occasion)
 
     return write
-
-
-@pytest.fixture
-def mailserver(settings):
-    """A mail server that is up, and that mail really goes to."""
-    server = MailServer()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-    settings.DEFAULT_FROM_EMAIL = "Juniro <hello@juniro.example>"
-    server.start()
-    yield server
-    server.stop()
