@@ -52,8 +52,8 @@ class ErasureRequest(Lifecycle, Model):
     error = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     privacy = Privacy(
-        medium="auth_id",
-        operational="user status next_step_at attempts erased_at auth_deleted_at completed_at error",
+        medium="auth_id receipt_to",
+        operational="user status next_step_at attempts erased_at auth_deleted_at completed_at receipt_due_at error",
     )
 
     objects = ErasureQuerySet.as_manager()
