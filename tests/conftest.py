@@ -27,6 +27,8 @@ from regions import config, flags
 from tests import tokens
 from users import jwks
 
+pytest_plugins = ["tests.browser"]
+
 ROOT = Path(__file__).resolve().parent.parent
 # Each parallel worker has two Redis databases of its own: 5 and 6 for the first, 7 and 8 for the next …
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

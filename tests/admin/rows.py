@@ -1,12 +1,12 @@
 """One row of every model that the admin shows, each time with relatives of its own where the model allows it."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 
 from bookings.models import CalendarFeed, Review, ReviewReport, RosterView, Seat
@@ -26,9 +26,14 @@ CODES = ["FR", "DE", "NL", "ES"]
 numbers = count()
 
 
-def staff(**fields: Any) -> User:
+def staff(*, groups: Iterable[str] = (), rights: Iterable[str] = (), **fields: Any) -> User:
+    """A member of staff in these groups, with rights of their own such as "providers.change_provideraccount"."""
     email = fields.pop("email", f"staff{next(numbers)}@juniro.example")
-    return User.objects.create(email=email, is_staff=True, role="admin", home_region="us", **fields)
+    user = User.objects.create(email=email, is_staff=True, role="admin", home_region="us", **fields)
+    user.groups.set([Group.objects.get(name=name) for name in groups])
+    for app, codename in (right.split(".") for right in rights):
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return user
 
 
 def country(n: int) -> Country:

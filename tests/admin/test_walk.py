@@ -1,0 +1,50 @@
+"""The admin in a real browser: its frame, on a laptop and on a phone."""
+
+import pytest
+
+from tests.admin.rows import staff
+from tests.browser import LAPTOP, PHONE
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "global"])
+
+
+@pytest.mark.parametrize("on", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_the_front_page_shows_region_and_environment_and_fits(visit, on):
+    there = visit(staff(rights=["bookings.view_booking"]), on=on)
+    page = there.open("/admin/")
+    assert page.get_by_text("US · test").first.is_visible()
+    assert there.fits()
+
+
+def test_a_list_that_a_member_of_staff_may_not_see_is_refused(visit):
+    there = visit(staff(rights=["bookings.view_booking"]))
+    there.open("/admin/bookings/booking/")
+    there.open("/admin/payments/payment/", status=403)
+
+
+def test_signing_in_by_password_leads_to_the_front_page(visit):
+    member = staff(rights=["bookings.view_booking"])
+    member.set_password("correct horse battery")
+    member.save()
+    page = visit().open("/admin/")
+    page.get_by_label("Email").fill(member.email)
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/admin/")
+    assert page.get_by_role("link", name="Bookings").first.is_visible()
+
+
+def test_what_goes_wrong_on_a_page_is_noticed(visit):
+    there = visit(staff())
+    page = there.open("/admin/")
+    page.evaluate("console.error('oh no')")
+    page.evaluate("fetch('/admin/nowhere').then(answer => answer.text())")
+    page.evaluate("fetch('http://127.0.0.2:9/').catch(() => {})")
+    with there.context.expect_event("weberror"):
+        page.evaluate("setTimeout(() => { throw Error('lost') })")
+    found = " ".join(there.problems)
+    assert "console: oh no" in found
+    assert f"404 GET {there.url}/admin/nowhere" in found
+    assert "another host: http://127.0.0.2:9/" in found
+    assert "script: lost" in found
+    there.problems.clear()
