@@ -113,12 +113,18 @@ def configure(options: dict[str, Any]) -> None:
         }
     )
     if options["sentry_dsn"]:
-        sentry_sdk.init(
-            options["sentry_dsn"],
-            send_default_pii=False,
-            include_local_variables=False,
-            before_send=without_values,  # type: ignore[arg-type]
-            max_request_body_size="never",
-            environment=options["region"],
-            release=options["release"],
-        )
+        report_errors(options["sentry_dsn"], region=options["region"], release=options["release"])
+
+
+def report_errors(dsn: str, *, region: str, release: str, **more: Any) -> None:
+    """Reports errors to Sentry, with nothing that is somebody's."""
+    sentry_sdk.init(
+        dsn,
+        send_default_pii=False,
+        include_local_variables=False,
+        before_send=without_values,  # type: ignore[arg-type]
+        max_request_body_size="never",
+        environment=region,
+        release=release,
+        **more,
+    )
