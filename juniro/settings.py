@@ -399,6 +399,7 @@ RATE_LIMITS = {
     "read": number("RATE_LIMIT_READ", 600, at_least=1),
     "write": number("RATE_LIMIT_WRITE", 120, at_least=1),
     "message": number("RATE_LIMIT_MESSAGE", 30, at_least=1),
+    "export": number("RATE_LIMIT_EXPORT", 10, at_least=1),
 }
 MAX_BODY_BYTES = 1024 * 1024
 ERASURE_GRACE_DAYS = number("ERASURE_GRACE_DAYS", 0)

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -23,12 +24,13 @@ from django.db.models import Model, QuerySet
 from bookings.models import Booking, CalendarFeed, Review, ReviewReport, RosterView, Seat
 from core.dispatch import after_commit
 from core.envelope import camelize_key
+from core.errors import InvalidState
 from marketplace.models import ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Payment, Refund, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
-from providers.models import Invitation, ProviderUser
+from providers.models import Invitation, Location, ProviderAccount, ProviderUser, StaffRole
 from users.models import AccountTombstone, Child, Consent, Parent, User
 
 log = structlog.get_logger("juniro.privacy")
@@ -41,7 +43,8 @@ MAX_ATTEMPTS = 5
 class Section:
     """One part of the export: whose rows, found how, and which of their columns (`relation__column` for others').
 
-    `without` names the columns that are not told: ours alone, or told elsewhere.
+    `without` names the columns that are not told: ours alone, or told elsewhere. `whose` is what `of` is compared with,
+    as a rule the user's id.
     """
 
     name: str
@@ -49,14 +52,20 @@ class Section:
     of: str
     columns: str
     without: str = ""
+    whose: Callable[[User], Any] = attrgetter("pk")
 
     def rows(self, user: User) -> list[dict[str, Any]]:
-        rows = self.model._default_manager.filter(**{self.of: user.pk}).order_by("pk")
+        rows = self.model._default_manager.filter(**{self.of: self.whose(user)}).order_by("pk")
         names = self.columns.split()
         return [
             {camelize_key(name.replace("__", "_")): value for name, value in zip(names, row, strict=True)}
             for row in rows.values_list(*names)
         ]
+
+
+def owned_by(user: User) -> Any:
+    """The provider accounts that `user` is an owner of, as a subquery."""
+    return ProviderUser.objects.filter(user=user, role=StaffRole.OWNER).values("provider_account")
 
 
 SECTIONS = [
@@ -140,6 +149,22 @@ SECTIONS = [
         without="token_sha256",
     ),
     Section("businesses", ProviderUser, "user", "provider_account__business_name role created_at"),
+    # What the business is called and where it can be reached is its owner's, more so where somebody works alone.
+    Section(
+        "business_profiles",
+        ProviderAccount,
+        "pk__in",
+        "id business_name slug type status status_reason submitted_at verified_at description email phone website "
+        "created_at",
+        whose=owned_by,
+    ),
+    Section(
+        "business_places",
+        Location,
+        "provider__in",
+        "id name address city__name locality__name latitude longitude is_default created_at",
+        whose=owned_by,
+    ),
     Section(
         "exports",
         ExportRequest,
@@ -152,7 +177,7 @@ SECTIONS = [
         ErasureRequest,
         "user",
         "id status next_step_at erased_at completed_at created_at",
-        without="auth_id attempts auth_deleted_at receipt_to receipt_due_at error",
+        without="auth_id attempts auth_deleted_at receipt_to receipt_due_at slugs error",
     ),
 ]
 
@@ -197,9 +222,10 @@ def request_export(*, user: User, now: datetime) -> ExportRequest:
 
 
 def make_archive(export_id: UUID, *, now: datetime) -> ExportRequest | None:
-    """Makes a queued archive and keeps it for three days. None if another worker is at it, or it is not due.
+    """Makes a queued archive and keeps it for three days, in the place of the one before.
 
-    The claim pushes the next attempt ahead, so that a crash means one more try. Raises what the storage raises.
+    None if another worker is at it, it is not due, or the account was erased meanwhile. The claim pushes the next
+    attempt ahead, so that a crash means one more try. Raises what the storage raises.
     """
     with transaction.atomic():
         due = ExportRequest.objects.filter(pk=export_id, status=ExportRequest.Status.QUEUED, next_attempt_at__lte=now)
@@ -220,15 +246,36 @@ def make_archive(export_id: UUID, *, now: datetime) -> ExportRequest | None:
             for each in row["attachments"] or []:
                 with default_storage.open(each["name"]) as attachment:
                     files.writestr(f"attachments/{each['name'].rpartition('/')[2]}", attachment.read())
-    name = default_storage.save(f"exports/{export.pk}.zip", ContentFile(archive.getvalue()))
-    return export.move(ExportRequest.Status.READY, progress=100, file=name, expires_at=now + KEPT_FOR)
+    name = default_storage.save(archive_name(export.pk), ContentFile(archive.getvalue()))
+    try:
+        export.move(ExportRequest.Status.READY, progress=100, file=name, expires_at=now + KEPT_FOR)
+    except InvalidState:
+        # The account was erased meanwhile; or a second worker was quicker, and the file is that one's.
+        if not mine.filter(status=ExportRequest.Status.READY).exists():
+            default_storage.delete(name)
+        return None
+    expire(ExportRequest.objects.filter(user=export.user_id).exclude(pk=export.pk))
+    return export
+
+
+def archive_name(export_id: UUID) -> str:
+    return f"exports/{export_id}.zip"
 
 
 def expire_archives(*, now: datetime) -> int:
     """Deletes archives whose time is over; returns how many."""
+    return expire(ExportRequest.objects.filter(expires_at__lte=now))
+
+
+def expire(archives: QuerySet[ExportRequest]) -> int:
+    """Deletes the files of those that are ready. A file that the storage does not let go is tried again later."""
     expired = 0
-    for export in ExportRequest.objects.filter(status=ExportRequest.Status.READY, expires_at__lte=now)[:200]:
-        default_storage.delete(export.file)
-        export.move(ExportRequest.Status.EXPIRED, file="")
+    for export in archives.filter(status=ExportRequest.Status.READY)[:200]:
+        try:
+            default_storage.delete(export.file)
+            export.move(ExportRequest.Status.EXPIRED, file="")
+        except (OSError, InvalidState) as error:
+            log.warning("archive not deleted yet", export=str(export.pk), kind=type(error).__name__)
+            continue
         expired += 1
     return expired

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -28,8 +29,8 @@ class ErasureStatus(models.TextChoices):
 class ErasureRequest(Lifecycle, Model):
     """An account on its way out, and afterwards the receipt of it.
 
-    Requested; erased here once the grace period is over; done when Supabase has deleted its user, too, and the receipt
-    is sent. `auth_id` and the address `receipt_to` are kept just as long as that takes.
+    Requested; erased here once the grace period is over; done when nothing is left to do elsewhere. What that needs is
+    kept just as long as it takes: `auth_id` for Supabase, `receipt_to` for the last mail, `slugs` for the global layer.
     """
 
     Status = ErasureStatus
@@ -42,7 +43,8 @@ class ErasureRequest(Lifecycle, Model):
     user = models.ForeignKey("users.User", models.PROTECT, related_name="erasure_requests")
     status = status_field(Status, Status.REQUESTED)
     auth_id = models.CharField(max_length=255, blank=True, default="", db_default="")
-    next_step_at = models.DateTimeField(help_text="When the erasure itself, or the next try at Supabase, is due")
+    slugs = ArrayField(models.SlugField(max_length=80), default=list, db_default=[], blank=True)
+    next_step_at = models.DateTimeField(help_text="When the erasure itself, or the next try at what is left, is due")
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     erased_at = models.DateTimeField(null=True, blank=True)
     auth_deleted_at = models.DateTimeField(null=True, blank=True)
@@ -52,7 +54,7 @@ class ErasureRequest(Lifecycle, Model):
     error = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     privacy = Privacy(
-        medium="auth_id receipt_to",
+        medium="auth_id receipt_to slugs",
         operational="user status next_step_at attempts erased_at auth_deleted_at completed_at receipt_due_at error",
     )
 
@@ -65,7 +67,7 @@ class ErasureRequest(Lifecycle, Model):
                 fields=["user"], condition=Q(status__in=["requested", "erased"]), name="erasurerequest_one_open"
             ),
             models.CheckConstraint(
-                condition=~Q(status="done") | Q(auth_id="", receipt_to="", completed_at__isnull=False),
+                condition=~Q(status="done") | Q(auth_id="", receipt_to="", slugs=[], completed_at__isnull=False),
                 name="erasurerequest_done_keeps_nothing",
             ),
             models.CheckConstraint(

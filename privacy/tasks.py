@@ -2,20 +2,16 @@
 
 from uuid import UUID
 
-import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from core.errors import Error
 from privacy import erasure, export
 from privacy.models import ErasureRequest, ExportRequest
-
-log = structlog.get_logger("juniro.privacy")
 
 
 @shared_task
 def erase(request_id: str) -> None:
-    erasure.take_next_step(UUID(request_id), now=timezone.now())
+    erasure.go_on(UUID(request_id), now=timezone.now())
 
 
 @shared_task
@@ -23,10 +19,7 @@ def erase_due() -> None:
     """Goes on with every erasure that has a step to take; one that fails does not hold up the others."""
     now = timezone.now()
     for pk in ErasureRequest.objects.due(now=now).order_by("next_step_at").values_list("pk", flat=True)[:200]:
-        try:
-            erasure.take_next_step(pk, now=now)
-        except Error as error:
-            log.error("erasure does not get on", request=str(pk), code=error.code)
+        erasure.go_on(pk, now=now)
 
 
 @shared_task

@@ -5,6 +5,7 @@ from privacy import views
 urlpatterns = [
     path("auth/account", views.AccountView.as_view()),
     path("auth/account/restore", views.RestoreView.as_view()),
+    path("erasures/<uuid:erasure_id>", views.ErasureView.as_view()),
     path("me/consents", views.ConsentView.as_view()),
     path("me/export", views.ExportView.as_view()),
     path("me/exports", views.ExportList.as_view()),

@@ -1,5 +1,6 @@
 """A person's own data: `/v1/me/consents`, `/v1/me/export`, `/v1/me/exports` and the end of the account."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -68,6 +69,7 @@ class ExportView(APIView):
     """Everything held about the caller, at once."""
 
     permission_classes = MINE
+    throttle_scope = "export"
 
     @extend_schema(responses=dict)
     def get(self, request: Request) -> Response:
@@ -81,6 +83,10 @@ class ExportList(ListAPIView[ExportRequest]):
     permission_classes = MINE
     serializer_class = ExportSerializer
     queryset = ExportRequest.objects.none()
+
+    @property
+    def throttle_scope(self) -> str | None:
+        return "export" if self.request.method == "POST" else None
 
     def get_queryset(self) -> Any:
         return ExportRequest.objects.filter(user=caller(self.request)).order_by("-id")
@@ -116,12 +122,32 @@ class DownloadView(APIView):
             export_id = SIGNER.unsign(token, max_age=LINK_SECONDS)
         except signing.BadSignature:
             raise NotFound from None
-        made = ExportRequest.objects.filter(pk=export_id, status=ExportRequest.Status.READY).first()
-        if made is None or made.expires_at is None or made.expires_at <= timezone.now():
+        ready = ExportRequest.objects.filter(status=ExportRequest.Status.READY, expires_at__gt=timezone.now())
+        made = ready.filter(pk=export_id).first()
+        if made is None:
             raise NotFound
-        answer = FileResponse(default_storage.open(made.file), as_attachment=True, filename="juniro-export.zip")
+        try:
+            file = default_storage.open(made.file)
+        except FileNotFoundError:
+            # Deleted in this very moment.
+            raise NotFound from None
+        answer = FileResponse(file, as_attachment=True, filename="juniro-export.zip")
         answer["Cache-Control"] = "private, no-store"
         return answer  # type: ignore[return-value]
+
+
+class ErasureSerializer(ModelSerializer):
+    """A deletion. `dueAt` is when it is carried out; the other times say what has been done."""
+
+    due_at = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ErasureRequest
+        fields = ["id", "status", "due_at", "erased_at", "auth_deleted_at", "completed_at", "created_at"]
+
+    @extend_schema_field(OpenApiTypes.DATETIME)
+    def get_due_at(self, made: ErasureRequest) -> datetime | None:
+        return made.next_step_at if made.status == ErasureRequest.Status.REQUESTED else made.erased_at
 
 
 class AccountView(APIView):
@@ -134,21 +160,14 @@ class AccountView(APIView):
     def delete(self, request: Request) -> Response:
         """Erases the caller's personal data, keeps the books without it, and deletes the Supabase user.
 
+        The header `Location` names the receipt, which anybody who knows its address can read, without signing in.
         With a grace period (`ERASURE_GRACE_DAYS`) the account lives on until it is over, and can be restored.
         """
         now = timezone.now()
         made = erasure.request_erasure(user=caller(request), now=now)
-        # Without a grace period the caller need not wait for a worker; what fails here is the sweep's.
-        erasure.take_next_step(made.pk, now=now)
-        return Response(None)
-
-
-class ErasureSerializer(ModelSerializer):
-    due_at = serializers.DateTimeField(source="next_step_at")
-
-    class Meta:
-        model = ErasureRequest
-        fields = ["id", "status", "due_at", "created_at"]
+        # The account is closed. What fails from here on is the sweep's to do, and no reason to tell of an error.
+        erasure.go_on(made.pk, now=now)
+        return Response(None, headers={"Location": f"/v1/erasures/{made.pk}"})
 
 
 class RestoreView(APIView):
@@ -160,3 +179,17 @@ class RestoreView(APIView):
     @extend_schema(request=None, responses=ErasureSerializer)
     def post(self, request: Request) -> Response:
         return Response(ErasureSerializer(erasure.cancel_request(user=caller(request))).data)
+
+
+class ErasureView(APIView):
+    """The receipt of a deletion: what was done and when, and not a word on whose account it was."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(responses=ErasureSerializer, auth=[])
+    def get(self, request: Request, erasure_id: UUID) -> Response:
+        made = ErasureRequest.objects.filter(pk=erasure_id).first()
+        if made is None:
+            raise NotFound
+        return Response(ErasureSerializer(made).data, headers={"Cache-Control": "private, no-store"})

@@ -99,6 +99,12 @@ def release_slug(slug: str, *, account_id: UUID) -> None:
         SlugReservation.objects.filter(slug=slug, region=settings.REGION, held_for=account_id).delete()
 
 
+def free_slug(slug: str) -> None:
+    """Makes a slug that an account of this region had free again. Raises `SlugsOutOfReach`; twice does no harm."""
+    with _slugs():
+        SlugReservation.objects.filter(slug=slug, region=settings.REGION, held_for=None).delete()
+
+
 def overdue_slugs(*, now: datetime) -> list[tuple[str, UUID]]:
     """The slugs that this region has held for too long, and for which accounts. Raises `SlugsOutOfReach`."""
     with _slugs():

@@ -1,23 +1,34 @@
 """DELETE /v1/auth/account: what is settled first, what goes, what stays, and what a crash or an outage leaves."""
 
 import uuid
+import zipfile
 from datetime import timedelta
 
 import pytest
 import requests
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connections
 
 from bookings.models import Booking, CalendarFeed, Seat
+from core.errors import InvalidState
 from core.models import IdempotencyKey
-from marketplace.models import Activity, ParentInterest
+from marketplace.models import Activity, ActivityImage, ParentInterest
 from messaging.models import Conversation, Message
 from notifications.models import Notification, NotificationPreference
 from payments.models import Refund, WebhookEvent
-from privacy import erasure
-from privacy.models import ErasureRequest
-from providers.models import Invitation, ProviderUser
+from privacy import erasure, export
+from privacy import views as privacy_views
+from privacy.models import ErasureRequest, ExportRequest
+from privacy.tasks import erase_due
+from providers.models import Invitation, ProviderAccount, ProviderUser
+from regions import flags
+from regions.models import SlugReservation
+from regions.services import SlugsOutOfReach
 from tests import tokens
 from tests.factories import (
     BookingFactory,
@@ -31,6 +42,7 @@ from tests.factories import (
     SessionFactory,
     in_days,
 )
+from tests.payments.signed import checkout, post_stripe
 from users import supabase
 from users.models import AccountTombstone, Child, Parent, User
 
@@ -246,25 +258,167 @@ def test_what_a_request_under_way_still_wrote_goes_with_the_second_look(api, ana
     assert erasure.take_next_step(request.pk, now=now + timedelta(minutes=20)) is None
 
 
-@pytest.mark.parametrize("step", ["cancel_booking", "scrub", "delete_user"])
-def test_a_crash_at_any_step_is_made_good_by_the_sweep(ana, now, monkeypatch, step):
-    class Crash(BaseException):
-        pass
+def test_a_step_that_fails_is_noted_tried_again_and_no_reason_to_tell_of_an_error(api, ana, now, monkeypatch):
+    def full(name):
+        raise OSError(f"no space for {CANARY}")
 
-    def crash(*_, **__):
-        raise Crash
-
-    BookingFactory(child=ana.parent.children.first(), status="confirmed")
-    request = erasure.request_erasure(user=ana, now=now)
+    caller = api.as_user(ana)
     with monkeypatch.context() as patched:
-        patched.setattr(supabase if step == "delete_user" else erasure, step, crash)
-        with pytest.raises(Crash):
-            erasure.take_next_step(request.pk, now=now)
-    erasure.take_next_step(request.pk, now=now)
-    done = erasure.take_next_step(request.pk, now=now + timedelta(minutes=10))
-    assert done.status == "done"
+        patched.setattr(default_storage, "delete", full)
+        assert caller.delete(ACCOUNT).status == 200
+    # The door is closed all the same, and nothing of what is left to do is lost.
+    assert caller.get("/v1/me").code == (401, "INVALID_TOKEN")
+    request = ErasureRequest.objects.get()
+    assert (request.status, request.attempts, request.error) == ("requested", 1, "OSError.")
+    assert request.next_step_at > now
+    erase_due()
+    request.refresh_from_db()
+    assert request.status == "requested"
+    assert erasure.take_next_step(request.pk, now=request.next_step_at).status == "erased"
     assert CANARY not in everything()
-    assert set(Booking.objects.values_list("status", flat=True)) == {"completed", "cancelled"}
+
+
+def test_one_erasure_that_fails_does_not_hold_up_the_others(now, monkeypatch):
+    first, second = (erasure.request_erasure(user=ChildFactory().parent.user, now=now) for _ in range(2))
+    cancel = erasure.cancel_bookings
+
+    def fails_once(user, **given):
+        if user.pk == first.user_id:
+            raise ConnectionError
+        cancel(user, **given)
+
+    monkeypatch.setattr(erasure, "cancel_bookings", fails_once)
+    monkeypatch.setattr(supabase, "delete_user", lambda auth_id: None)
+    erase_due()
+    assert [ErasureRequest.objects.get(pk=each.pk).status for each in (first, second)] == ["requested", "erased"]
+
+
+@pytest.mark.parametrize("fault", ["open checkout", "business"])
+def test_what_would_have_been_refused_puts_off_the_end_of_the_grace_period(api, supabase_user, settings, now, fault):
+    settings.ERASURE_GRACE_DAYS = 7
+    owner = ProviderUserFactory(user__auth_id=supabase_user)
+    caller = api.as_user(owner.user)
+    assert caller.delete(ACCOUNT).status == 200
+    if fault == "open checkout":
+        child = ChildFactory(parent=owner.user.parent)
+        trouble = PaymentFactory(status="pending", booking=BookingFactory(child=child))
+    else:
+        trouble = ProviderUserFactory(provider_account=owner.provider_account, role="admin")
+    request, due = ErasureRequest.objects.get(), now + timedelta(days=8)
+    erasure.go_on(request.pk, now=due)
+    request.refresh_from_db()
+    assert (request.status, request.attempts) == ("requested", 1)
+    assert request.error.startswith("OpenBalance" if fault == "open checkout" else "LastOwner")
+    assert caller.get("/v1/me").status == 200
+    trouble.delete()
+    erasure.go_on(request.pk, now=due + timedelta(hours=1))
+    request.refresh_from_db()
+    assert request.status == "erased"
+    assert caller.get("/v1/me").code == (401, "INVALID_TOKEN")
+
+
+def test_an_erasure_that_has_begun_cannot_be_taken_back(ana, now, monkeypatch):
+    request = erasure.request_erasure(user=ana, now=now)
+    with pytest.raises(InvalidState):
+        erasure.cancel_request(user=ana)
+    assert ErasureRequest.objects.get() == request
+
+
+# --- The receipt -----------------------------------------------------------------------------------------------------
+
+
+def test_a_receipt_is_mailed_before_the_address_is_forgotten(api, ana, mailoutbox):
+    answer = api.as_user(ana).delete(ACCOUNT)
+    [mail] = mailoutbox
+    request = ErasureRequest.objects.get()
+    assert mail.to == [f"{CANARY}@example.com"]
+    assert mail.subject == "Your Juniro account has been deleted"
+    assert str(request.pk) in mail.body
+    assert (request.receipt_to, request.receipt_due_at) == ("", None)
+    assert CANARY not in everything()
+    # Anybody who knows its number can see that it was done, and not whose account it was.
+    assert answer.headers["Location"] == f"/v1/erasures/{request.pk}"
+    receipt = api.get(answer.headers["Location"])
+    assert receipt.status == 200
+    assert receipt.headers["Cache-Control"] == "private, no-store"
+    assert set(receipt.data) == {"id", "status", "dueAt", "erasedAt", "authDeletedAt", "completedAt", "createdAt"}
+    assert (receipt.data["status"], receipt.data["authDeletedAt"] is not None) == ("erased", True)
+    assert str(ana.pk) not in receipt.content.decode()
+    assert api.get(f"/v1/erasures/{uuid.uuid4()}").code == (404, "NOT_FOUND")
+
+
+# --- Races and crashes -----------------------------------------------------------------------------------------------
+
+
+def test_an_archive_that_was_being_made_meanwhile_is_not_kept(ana, now, monkeypatch):
+    made = export.request_export(user=ana, now=now)
+    save = default_storage.save
+
+    def erased_meanwhile(name, content):
+        assert CANARY in zipfile.ZipFile(content).read("juniro.json").decode()
+        request = erasure.request_erasure(user=ana, now=now)
+        erasure.take_next_step(request.pk, now=now)
+        return save(name, content)
+
+    monkeypatch.setattr(default_storage, "save", erased_meanwhile)
+    assert export.make_archive(made.pk, now=now) is None
+    assert not default_storage.exists(export.archive_name(made.pk))
+
+
+def test_an_archive_whose_worker_died_after_writing_goes_with_the_second_look(ana, now):
+    made = export.request_export(user=ana, now=now)
+    request = erasure.request_erasure(user=ana, now=now)
+    erasure.take_next_step(request.pk, now=now)
+    default_storage.save(export.archive_name(made.pk), ContentFile(CANARY.encode()))
+    erasure.take_next_step(request.pk, now=now + timedelta(minutes=10))
+    assert not default_storage.exists(export.archive_name(made.pk))
+    assert not ExportRequest.objects.exists()
+
+
+def test_an_archive_that_was_ready_goes_at_once(api, ana, now):
+    made = export.request_export(user=ana, now=now)
+    export.make_archive(made.pk, now=now)
+    made.refresh_from_db()
+    link = f"/v1/exports/{privacy_views.SIGNER.sign(str(made.pk))}"
+    assert api.client.get(link).status_code == 200
+    api.as_user(ana).delete(ACCOUNT)
+    assert not default_storage.exists(made.file)
+    assert api.get(link).code == (404, "NOT_FOUND")
+
+
+def test_a_booking_that_slipped_in_is_cancelled_with_the_second_look(ana, now):
+    request = erasure.request_erasure(user=ana, now=now)
+    erasure.take_next_step(request.pk, now=now)
+    slipped = BookingFactory(child=Child.objects.get(), status="confirmed")
+    PaymentFactory(booking=slipped, status="paid")
+    erasure.take_next_step(request.pk, now=now + timedelta(minutes=10))
+    slipped.refresh_from_db()
+    assert (slipped.status, slipped.payments.get().refunds.get().status) == ("cancelled", "pending")
+
+
+def test_a_payment_that_arrives_after_the_end_goes_back(api, ana, now, sandbox):
+    """The hold was over, the page was still open, and the parent paid on it."""
+    booking = BookingFactory(child=ana.parent.children.first(), status="expired")
+    payment = PaymentFactory(booking=booking, status="failed", processor_checkout_id="cs_late")
+    api.as_user(ana).delete(ACCOUNT)
+    answer = post_stripe(api, checkout(payment))
+    assert answer.status == 200
+    payment.refresh_from_db()
+    booking.refresh_from_db()
+    assert (booking.status, payment.status, payment.refunds.get().amount_cents) == ("expired", "paid", 2500)
+    assert not Notification.objects.filter(user=ana, status="sent").exists()
+
+
+def test_nobody_writes_into_the_thread_of_somebody_who_is_gone(api, ana):
+    flags.switch("MESSAGING_ENABLED", True)
+    answerer = ProviderUser.objects.get()
+    thread = Conversation.objects.get()
+    api.as_user(ana).delete(ACCOUNT)
+    answer = api.as_user(answerer.user).post(
+        f"/v1/conversations/{thread.pk}/messages", {"content": f"Are you there, {CANARY}?"}
+    )
+    assert answer.code == (409, "INVALID_STATE")
+    assert CANARY not in everything()
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "global"])
@@ -302,7 +456,30 @@ def test_a_business_ends_with_its_only_owner(api, supabase_user):
     )
     account = owner.provider_account
     LocationFactory(provider=account, address=f"{CANARY} Street")
-    SessionFactory(offering__activity__provider=account)
+    session = SessionFactory(
+        offering__activity__provider=account,
+        offering__activity__title=f"Piano with {CANARY}",
+        offering__activity__slug=f"piano-with-{CANARY}",
+        offering__activity__description=f"{CANARY} plays since 1990",
+        offering__name=f"{CANARY}'s trial lesson",
+    )
+    image = ActivityImage.objects.create(activity=session.activity, content_type="image/jpeg", alt=CANARY)
+    default_storage.save(f"images/{image.pk}.jpg", ContentFile(CANARY.encode()))
+    earlier = SessionFactory(offering=session.offering, location=session.location, starts_at=in_days(-9))
+    past = BookingFactory(session=earlier, status="completed")
+    ReviewFactory(booking=past, comment="Lovely", response=f"Thank you, {CANARY}", responded_at=in_days(-1))
+    thread = Conversation.objects.create(parent=past.parent, provider=account)
+    for number, (side, content) in enumerate([("parent", "Hello"), ("provider", f"Yours, {CANARY}")], start=1):
+        Message.objects.create(conversation=thread, number=number, sender=owner.user, sender_type=side, content=content)
+    LogEntry.objects.create(
+        user=owner.user,
+        content_type=ContentType.objects.get_for_model(ProviderAccount),
+        object_id=account.pk,
+        object_repr=account.business_name,
+        change_message=f"Verified: {CANARY} sent papers",
+        action_flag=2,
+    )
+    SlugReservation.objects.create(slug=account.slug, region="us")
     assert api.as_user(owner.user).delete(ACCOUNT).status == 200
     account.refresh_from_db()
     assert (account.status, account.business_name, account.status_reason) == (
@@ -313,6 +490,84 @@ def test_a_business_ends_with_its_only_owner(api, supabase_user):
     assert set(Activity.objects.values_list("status", flat=True)) == {"archived"}
     assert api.get("/v1/activities").data == []
     assert CANARY not in everything()
+    assert CANARY not in everything("global")
+    assert not default_storage.exists(f"images/{image.pk}.jpg")
+    # The family knows what it was, and keeps its own words.
+    past.refresh_from_db()
+    assert past.session.activity.title == past.session.activity.category.name
+    assert (past.review.comment, thread.messages.get(number=1).content) == ("Lovely", "Hello")
+    # The name in the address is free again, in both regions.
+    assert not SlugReservation.objects.exists()
+
+
+def test_a_company_keeps_its_name_and_its_slug(api, supabase_user):
+    owner = ProviderUserFactory(user__auth_id=supabase_user)
+    account = owner.provider_account
+    SlugReservation.objects.create(slug=account.slug, region="us")
+    api.as_user(owner.user).delete(ACCOUNT)
+    kept = ProviderAccount.objects.get()
+    assert (kept.business_name, kept.slug, kept.status) == (account.business_name, account.slug, "suspended")
+    assert SlugReservation.objects.count() == 1
+
+
+def test_without_the_global_layer_a_slug_is_given_back_later(api, supabase_user, now, monkeypatch):
+    owner = ProviderUserFactory(user__auth_id=supabase_user, provider_account__type="individual")
+    slug = owner.provider_account.slug
+    SlugReservation.objects.create(slug=slug, region="us")
+
+    def out_of_reach(slug):
+        raise SlugsOutOfReach
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "free_slug", out_of_reach)
+        assert api.as_user(owner.user).delete(ACCOUNT).status == 200
+    request = ErasureRequest.objects.get()
+    assert (request.status, request.slugs, request.auth_id) == ("erased", [slug], "")
+    assert SlugReservation.objects.exists()
+    erasure.go_on(request.pk, now=now + timedelta(minutes=10))
+    request.refresh_from_db()
+    assert (request.status, request.slugs) == ("done", [])
+    assert not SlugReservation.objects.exists()
+
+
+def test_a_slug_that_somebody_else_has_by_now_stays_theirs(supabase_user, now):
+    owner = ProviderUserFactory(user__auth_id=supabase_user, provider_account__type="individual")
+    request = erasure.request_erasure(user=owner.user, now=now)
+    erasure.erase(request.pk, now=now)
+    slug = ErasureRequest.objects.get().slugs[0]
+    # It was given back, the process died before noting that, and somebody was quick.
+    ProviderUserFactory(provider_account__slug=slug)
+    SlugReservation.objects.create(slug=slug, region="us")
+    erasure.go_on(request.pk, now=now)
+    assert SlugReservation.objects.get().slug == slug
+
+
+# --- Staff -----------------------------------------------------------------------------------------------------------
+
+
+def test_staff_of_the_portal_end_as_well(now, django_user_model):
+    staff = django_user_model.objects.create_superuser(f"{CANARY}@juniro.example", "a long password 7")
+    staff.groups.add(Group.objects.create(name="Support"))
+    LogEntry.objects.create(
+        user=staff,
+        content_type=ContentType.objects.get_for_model(User),
+        object_id=staff.pk,
+        object_repr=CANARY,
+        change_message=CANARY,
+        action_flag=1,
+    )
+    request = erasure.request_erasure(user=staff, now=now)
+    erasure.go_on(request.pk, now=now)
+    erasure.go_on(request.pk, now=now + timedelta(minutes=10))
+    request.refresh_from_db()
+    staff.refresh_from_db()
+    assert request.status == "done"
+    assert (staff.is_staff, staff.is_superuser, staff.is_active) == (False, False, False)
+    assert (staff.groups.count(), staff.has_usable_password()) == (0, False)
+    assert CANARY not in everything()
+    assert authenticate(username=f"{CANARY}@juniro.example", password="a long password 7") is None
+    # What they did stays in the history, and tells by an id who it was.
+    assert LogEntry.objects.get().user_id == staff.pk
 
 
 def test_one_of_several_owners_just_leaves(api, supabase_user):
