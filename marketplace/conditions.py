@@ -25,6 +25,7 @@ class Conditions:
         self.parameters: dict[str, Any] = {}
         self.by_name: dict[str, str] = {}
         self.source, self.words, self.is_plain = "marketplace_searchrow AS row", "", True
+        self.city = filters.city or only_city_of(filters.locality)
         for name in ("text", "category", "country", "place", "provider", "age", "price", "type", "calendar", "rating"):
             condition = getattr(self, name)()
             if condition:
@@ -41,7 +42,7 @@ class Conditions:
         is_placed = "place" in self.by_name and but != "place"
         if not is_placed:
             kept.append("row.city_slug <> ''" if in_each_city else "row.is_primary")
-        elif not self.filters.city:
+        elif not self.city:
             # An area may hold several cities of one activity; that of its earliest session stands for it.
             differ = [self.by_name[name] for name in ("place", "country", "calendar") if name in self.by_name]
             matches_too = " AND ".join(differ).replace("row.", "other.")
@@ -52,19 +53,26 @@ class Conditions:
 
     def soonest(self) -> str:
         """The same for the soonest of them, at least as many as the page needs."""
-        narrowed = self.by_name.keys() & {"text", "category", "place", "provider"}
-        if self.filters.lat is not None and not self.filters.city and not narrowed & {"text", "provider"}:
-            return self.soonest_around()
-        if "calendar" in self.by_name and not narrowed:
-            wanted = slots_of_week(self.filters)
+        narrowed, filters = self.by_name.keys() & {"text", "category", "place", "provider"}, self.filters
+        if not narrowed & {"text", "provider"}:
+            if filters.lat is not None and not self.city:
+                # A single category has an index of its own for it.
+                category = self.by_name["category"] if isinstance(self.parameters.get("category"), str) else "TRUE"
+                return self.soonest_among(f"row.latitude IS NOT NULL AND {category}")
+            if filters.locality and self.city and "category" not in narrowed:
+                self.parameters["city"] = self.city
+                return self.soonest_among("row.city_slug = %(city)s::text")
+        in_city_alone = filters.city and not filters.locality and filters.lat is None
+        if "calendar" in self.by_name and (not narrowed or (narrowed == {"place"} and in_city_alone)):
+            wanted = slots_of_week(filters)
             if 1 < len(wanted) <= MAX_BRANCHES:
                 return self.soonest_by_slot(wanted)
         return self.matches()
 
-    def soonest_around(self) -> str:
-        """Looks through the soonest rows anywhere, and cuts out the circle only where those do not fill the page.
+    def soonest_among(self, those: str) -> str:
+        """Looks through the soonest rows of `those`, and cuts out the area only where they do not fill the page.
 
-        A busy circle has filled it after some hundreds; to cut it out and sort it costs by all that it holds.
+        A busy area has filled it after some hundreds; to cut it out and sort it costs by all that it holds.
         """
         needed, after = self.filters.page * self.filters.limit, self.by_name.get("cursor", "TRUE")
         order = "ORDER BY row.next_session_at, row.id"
@@ -72,7 +80,7 @@ class Conditions:
         return f"""FROM (
             WITH walked AS MATERIALIZED (
                 SELECT row.id, row.next_session_at FROM (
-                    SELECT * FROM marketplace_searchrow AS row WHERE row.latitude IS NOT NULL AND {after}
+                    SELECT * FROM marketplace_searchrow AS row WHERE {those} AND {after}
                     {order} LIMIT {MAX_WALK}) AS row
                 WHERE {self.where(cursor=False)} {order} LIMIT {needed:d}
             )
@@ -206,6 +214,12 @@ class Conditions:
         self.parameters |= {"after": value, "after_id": row_id}
         comparison = ">" if direction == "ASC" else "<"
         self.by_name["cursor"] = f"({column}, row.id) {comparison} (%(after)s::text::{cast}, %(after_id)s::uuid)"
+
+
+def only_city_of(locality: str | None) -> str | None:
+    """The city that a locality is in, where no other has one of that name: its rows come in the order of a page."""
+    cities = vocabulary.cities_with(locality) if locality else []
+    return cities[0] if len(cities) == 1 else None
 
 
 def box(lat: float, lng: float, radius_km: float, parameters: dict[str, Any]) -> str:

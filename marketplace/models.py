@@ -298,7 +298,10 @@ class ParentInterest(Model):
 
 
 COUNTED = ["age_min", "age_max", "price_cents", "offering_types", "week_mask", "free_week_mask"]
-AROUND = ["category_slug", "age_min", "age_max", "price_cents", "week_mask", "free_week_mask", "is_primary", "activity"]
+AROUND = [
+    *("latitude", "longitude", "next_session_at", "id", "category_slug", "age_min", "age_max", "price_cents"),
+    *("week_mask", "free_week_mask", "is_primary", "activity"),
+]
 
 
 class SearchRow(models.Model):
@@ -380,10 +383,16 @@ class SearchRow(models.Model):
             models.Index(fields=["published_at", "id"], condition=Q(is_primary=True), name="search_all_newest"),
             # A circle: looked for among the soonest rows, or cut out.
             *(
-                models.Index(fields=fields, include=[*include, *AROUND], condition=Q(latitude__isnull=False), name=name)
-                for fields, include, name in (
-                    (["next_session_at", "id"], ["latitude", "longitude"], "search_near_soon"),
-                    (["latitude", "longitude"], ["next_session_at", "id"], "search_place"),
+                models.Index(
+                    fields=fields,
+                    include=[each for each in AROUND if each not in fields],
+                    condition=Q(latitude__isnull=False),
+                    name=f"search_{name}",
+                )
+                for fields, name in (
+                    (["next_session_at", "id"], "near_soon"),
+                    (["category_slug", "next_session_at", "id"], "near_category"),
+                    (["latitude", "longitude"], "place"),
                 )
             ),
             # What facets count, in the order of the table's pages as far as that goes.

@@ -1,4 +1,4 @@
-"""What search knows by heart, process by process, for a short while: categories, the catalogue's words, some counts."""
+"""What search knows by heart, process by process, for a short while: categories, localities, words, some counts."""
 
 import time
 from collections.abc import Callable
@@ -7,9 +7,10 @@ from typing import Any
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import DamerauLevenshtein
 
+from geography.models import Locality
 from marketplace.models import Category, SearchWord
 
-CATEGORY_SECONDS, WORD_SECONDS = 10, 300
+TREE_SECONDS, WORD_SECONDS = 10, 300
 MAX_WORDS = 50_000
 MAX_KEPT = 1000
 
@@ -44,7 +45,7 @@ def forget() -> None:
 
 def categories_below(slug: str) -> list[str]:
     """The slugs of a category and of all below it; just the slug itself if there is no such category."""
-    return kept("categories", CATEGORY_SECONDS, load_categories).get(slug) or [slug]
+    return kept("categories", TREE_SECONDS, load_categories).get(slug) or [slug]
 
 
 def load_categories() -> dict[str, list[str]]:
@@ -57,6 +58,18 @@ def load_categories() -> dict[str, list[str]]:
             wanted |= grown
         below[slug] = sorted(own for pk, _, own in rows if pk in wanted)
     return below
+
+
+def cities_with(locality: str) -> list[str]:
+    """The slugs of the cities that have a locality of that slug."""
+    return kept("localities", TREE_SECONDS, load_localities).get(locality, [])
+
+
+def load_localities() -> dict[str, list[str]]:
+    cities: dict[str, list[str]] = {}
+    for slug, city in Locality.objects.order_by("city__slug").values_list("slug", "city__slug"):
+        cities.setdefault(slug, []).append(city)
+    return cities
 
 
 def correct(text: str) -> str | None:

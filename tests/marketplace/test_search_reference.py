@@ -362,6 +362,33 @@ def test_an_area_of_several_cities_shows_an_activity_once(child, monkeypatch, so
         assert_pages_join(query, cards)
 
 
+@pytest.mark.parametrize("walk", [1, 3, 5000])
+@pytest.mark.parametrize("more", [{}, {"age": 7}, {"weekday": "mon,tue,wed"}])
+def test_a_locality_that_only_one_city_has_is_walked_or_cut_out_alike(child, monkeypatch, walk, more):
+    monkeypatch.setattr(conditions, "MAX_WALK", walk)
+
+    def activity(location: int, day: int, ages: tuple[int | None, int | None]) -> dict[str, Any]:
+        moment = {"offering": 0, "location": location, "moment": (day, time(12), "UTC")}
+        session = {**moment, "enrolled": 0, "status": "scheduled", "ratings": []}
+        offering = {"price_cents": 1000, "type": "camp", "status": "active"}
+        one = {"provider": 0, "category": 0, "ages": ages, "status": "published", "published": 1}
+        return {**one, "offerings": [offering], "sessions": [session]}
+
+    places = [
+        {"city": city, "locality": name, "point": None} for city, name in ((0, "north"), (0, None), (1, "centre"))
+    ]
+    activities = [
+        activity(place, day, ages) for place in range(3) for day in range(1, 5) for ages in ((5, 12), (13, 24))
+    ]
+    drawn = {**EMPTY, "providers": [{**HERE, "locations": places}] * 2, "activities": activities}
+    with written(drawn, child) as writer:
+        query = {"locality": "north", "sort": "soonest", **more}
+        assert conditions.Conditions(filters_of(query)).city == "austin"
+        cards = assert_page_is_right(reference.listings(writer.now), query)
+        assert {card["city"]["slug"] for card in cards} == {"austin"}
+        assert_pages_join(query, cards)
+
+
 def test_totals_stop_counting_and_cursors_go_on(child, monkeypatch):
     monkeypatch.setattr(search, "MAX_TOTAL", 3)
     one = {"provider": 0, "category": 0, "ages": (None, None), "status": "published", "published": 1}
