@@ -129,11 +129,15 @@ def in_pgbench(statements: list[tuple[str, Any]], offering: uuid.UUID) -> str:
             return str(value)
         return f"'{value}'" + ("::timestamptz" if isinstance(value, datetime) else "")
 
-    lines = []
-    for statement, values in statements:
-        parts = statement.replace("%%", "\0").split("%s")
-        whole = parts[0] + "".join(place(value) + part for value, part in zip(values or (), parts[1:], strict=True))
-        lines.append(" ".join(whole.replace("\0", "%").split()) + ";")
+    def filled(statement: str, values: Any) -> str:
+        given = iter(() if isinstance(values, dict) else values or ())
+        return re.sub(
+            r"%(?:\((\w+)\))?s",
+            lambda found: place(values[found[1]] if found[1] else next(given)),
+            statement.replace("%%", "\0"),
+        ).replace("\0", "%")
+
+    lines = [" ".join(filled(*each).split()) + ";" for each in statements]
     choose = ["\\set i :i + 1", "\\set child :client_id * :each + :i"]
     choose.append("\\set session 1 + (:client_id * 37 + :i) % :sessions")
     return "\n".join([*choose, "BEGIN;", *lines, "COMMIT;"]) + "\n"

@@ -1,9 +1,12 @@
 """The two statements that a booking is made of: one looks at everything under lock, the other writes everything.
 
 Between them stand the rules (`services.check_bookable`). Two, because whoever wants the same session waits meanwhile.
+
+Their ids are written out, one by one: PostgreSQL then keeps a plan for each number of sessions. Of an array it does not
+know how long it will be, and planning anew each time costs more than the statement itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -27,7 +30,7 @@ WITH child AS MATERIALIZED (
     SELECT {child} FROM users_child AS child WHERE child.id = %(child)s AND child.removed_at IS NULL {lock}
 ), session AS MATERIALIZED (
     SELECT session.* FROM marketplace_session AS session
-    WHERE session.id = ANY(%(sessions)s) AND EXISTS (SELECT FROM child)
+    WHERE session.id IN ({sessions}) AND EXISTS (SELECT FROM child)
     ORDER BY session.id {lock}
 )
 SELECT {child}, {columns}, (SELECT seat.booking_id FROM bookings_seat AS seat
@@ -49,12 +52,12 @@ WITH booking AS (
     VALUES (%(booking)s, %(session)s, %(offering)s, %(parent)s, %(child)s, %(status)s, %(cents)s, %(currency)s,
         %(expires_at)s, %(refundable_until)s, %(confirmed_at)s, %(now)s, %(now)s)
 ), counted AS (
-    UPDATE marketplace_session SET enrolled = enrolled + 1 WHERE id = ANY(%(sessions)s)
+    UPDATE marketplace_session SET enrolled = enrolled + 1 WHERE id IN ({sessions})
 )
 INSERT INTO bookings_seat (id, booking_id, session_id, child_id, created_at, updated_at)
-SELECT seat.id, %(booking)s, seat.session_id, %(child)s, %(now)s, %(now)s
-FROM unnest(%(seats)s::uuid[], %(sessions)s::uuid[]) AS seat (id, session_id)
+VALUES {seats}
 """
+SEAT = "(%(seat_{0})s, %(booking)s, %(session_{0})s, %(child)s, %(now)s, %(now)s)"
 
 
 def asked(model: type[Model], columns: str = "") -> tuple[type[Model], list[str]]:
@@ -78,10 +81,24 @@ ASKED = {
 
 
 @cache
-def statement(lock: str) -> str:
+def look_statement(lock: str, sessions: int) -> str:
     columns = (f"{table}.{name}" for table, (_, names) in ASKED.items() for name in names)
     child = ", ".join(f"child.{name}" for name in CHILD[1])
-    return LOOK.format(child=child, columns=", ".join(columns), lock=lock)
+    return LOOK.format(child=child, columns=", ".join(columns), lock=lock, sessions=placeholders(sessions))
+
+
+@cache
+def write_statement(sessions: int) -> str:
+    seats = ", ".join(SEAT.format(number) for number in range(sessions))
+    return WRITE.format(sessions=placeholders(sessions), seats=seats)
+
+
+def placeholders(sessions: int) -> str:
+    return ", ".join(f"%(session_{number})s" for number in range(sessions))
+
+
+def numbered(name: str, ids: Iterable[UUID]) -> dict[str, UUID]:
+    return {f"{name}_{number}": each for number, each in enumerate(ids)}
 
 
 def look(*, child_id: UUID, session_ids: Sequence[UUID]) -> tuple[Child | None, list[Session], dict[UUID, UUID]]:
@@ -90,7 +107,8 @@ def look(*, child_id: UUID, session_ids: Sequence[UUID]) -> tuple[Child | None, 
     Also, by session, the booking with which the child holds a seat there. None if the child was removed.
     """
     with connection.cursor() as cursor:
-        cursor.execute(statement(LOCK), {"child": child_id, "sessions": list(session_ids)})
+        statement = look_statement(LOCK, len(session_ids))
+        cursor.execute(statement, {"child": child_id, **numbered("session", session_ids)})
         rows = cursor.fetchall()
     if not rows:
         return None, [], {}
@@ -121,7 +139,7 @@ def make(booking: Booking, sessions: Sequence[Session], *, now: datetime) -> Non
     seats = [Seat(pk=uuid7(), booking=booking, session=each, child_id=booking.child_id) for each in sessions]
     with connection.cursor() as cursor:
         cursor.execute(
-            WRITE,
+            write_statement(len(sessions)),
             {
                 "booking": booking.pk,
                 "session": booking.session_id,
@@ -135,8 +153,8 @@ def make(booking: Booking, sessions: Sequence[Session], *, now: datetime) -> Non
                 "refundable_until": booking.refundable_until,
                 "confirmed_at": booking.confirmed_at,
                 "now": now,
-                "sessions": [each.pk for each in sessions],
-                "seats": [each.pk for each in seats],
+                **numbered("session", (each.pk for each in sessions)),
+                **numbered("seat", (each.pk for each in seats)),
             },
         )
     for each in sessions:
