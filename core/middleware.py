@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
+from django_otp.middleware import OTPMiddleware
 from uuid_utils.compat import uuid7
 
 from core import errors
@@ -63,6 +65,21 @@ def refuse(request: HttpRequest) -> errors.Error | None:
     return None
 
 
+class PageRules:
+    """Tells browsers what a page may load and use (settings.CONTENT_SECURITY_POLICIES); a view may say it stricter."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+        self.policies = settings.CONTENT_SECURITY_POLICIES.items()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        policy = next(policy for start, policy in self.policies if request.path_info.startswith(start))
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+        return response
+
+
 class ForAdmin:
     """Leaves out a middleware where nobody is in the admin: the API knows tokens, and no cookie."""
 
@@ -81,4 +98,8 @@ class AdminAuthentication(ForAdmin, AuthenticationMiddleware):
 
 
 class AdminMessages(ForAdmin, MessageMiddleware):
+    pass
+
+
+class AdminSecondFactor(ForAdmin, OTPMiddleware):
     pass

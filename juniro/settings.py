@@ -5,6 +5,7 @@ Local mode needs no setting at all. In production a missing or unsafe one stops 
 
 import os
 import sys
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -157,6 +158,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "axes",
     "corsheaders",
     "rest_framework",
     "drf_spectacular",
@@ -176,13 +181,16 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestMiddleware",
+    "core.middleware.PageRules",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "core.middleware.AdminSession",
     "django.middleware.csrf.CsrfViewMiddleware",
     "core.middleware.AdminAuthentication",
+    "core.middleware.AdminSecondFactor",
     "core.middleware.AdminMessages",
+    "users.signin.StaffSession",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -229,6 +237,17 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_HSTS_SECONDS = 31536000 if PRODUCTION else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+# What a page may load, by the beginning of its address. Answers of the API load nothing at all.
+CONTENT_SECURITY_POLICIES = {
+    # Alpine, in unfold, makes functions of texts; widths and heights stand in style attributes.
+    "/admin/": "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "/v1/docs": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -309,13 +328,40 @@ if set(REGION_API_URLS) != {"us", "in"}:
 # --- Sign-in -------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "users.User"
-AUTHENTICATION_BACKENDS = ["users.authentication.SupabaseBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "users.authentication.SupabaseBackend",
+    "users.signin.Lockout",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-# E-mail is unique among those who sign in by password (staff), not among all users.
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+# E-mail is unique among those who sign in by password (staff), not among all users. And who is locked out is told so
+# by our own sign-in page, not by axes' middleware.
+SILENCED_SYSTEM_CHECKS = ["auth.W004", "axes.W002"]
+
+# Staff in the admin.
+SECOND_FACTOR = not LOCAL
+OTP_TOTP_ISSUER = f"Juniro {REGION.upper()}"
+ADMIN_IDLE_MINUTES = number("ADMIN_IDLE_MINUTES", 30, at_least=1)
+ADMIN_SESSION_HOURS = number("ADMIN_SESSION_HOURS", 12, at_least=1)
+SESSION_COOKIE_AGE = ADMIN_SESSION_HOURS * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+ADMIN_LOCKOUT_TRIES = number("ADMIN_LOCKOUT_TRIES", 5, at_least=1)
+ADMIN_LOCKOUT_MINUTES = number("ADMIN_LOCKOUT_MINUTES", 15, at_least=1)
+AXES_HANDLER = "axes.handlers.cache.AxesCacheHandler"
+MIGRATION_MODULES = {"axes": None}  # it counts in Redis, and needs no tables
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+AXES_FAILURE_LIMIT = ADMIN_LOCKOUT_TRIES
+AXES_COOLOFF_TIME = timedelta(minutes=ADMIN_LOCKOUT_MINUTES)
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_RESET_ON_SUCCESS = True
+# Who guesses on must not keep somebody else out for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "core.throttling.client_address"
+AXES_CLIENT_STR_CALLABLE = "users.signin.client_name"
 
 SANDBOX_URL = f"http://127.0.0.1:{number('SANDBOX_PORT', PORT + 100, at_least=1)}"
 SUPABASE_URL = url("SUPABASE_URL", f"{SANDBOX_URL}/supabase")
@@ -450,6 +496,13 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}core/favicon.svg"}],
     "SITE_URL": "/v1/docs",
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "users.signin.StaffSignInForm"},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": "/admin/second-factor/"},
+            {"title": "Change password", "link": "/admin/password_change/"},
+        ]
+    },
     "ENVIRONMENT": "core.admin.environment",
     "DASHBOARD_CALLBACK": "core.admin.dashboard",
     "SIDEBAR": {

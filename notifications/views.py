@@ -30,6 +30,11 @@ from users.permissions import caller
 
 # --- The inbox -------------------------------------------------------------------------------------------------------
 
+# One page with a style of its own and one form.
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
 
 def unread_of(request: Request) -> int:
     return Notification.objects.inbox().filter(user=caller(request), read_at=None).count()
@@ -137,6 +142,7 @@ class UnsubscribeView(APIView):
         answer: HttpResponse
         if "text/html" in request.headers.get("Accept", ""):
             answer = render(request, "notifications/unsubscribe.html", {"title": kind.label, "email": email})
+            answer["Content-Security-Policy"] = PAGE_POLICY
         else:
             body = {"kind": kind.value, "title": kind.label, "email": email}
             answer = Response(UnsubscribedSerializer(body).data)

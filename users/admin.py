@@ -12,6 +12,8 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -30,6 +32,7 @@ from core.admin import (
     masked_phone,
     verb,
 )
+from users import second_factor
 from users.models import AccountTombstone, Child, Consent, Parent, User
 
 
@@ -96,7 +99,7 @@ class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
     ]  # fmt: skip
     add_fieldsets = [(None, {"fields": ["email", "password1", "password2"]})]
     actions = ["suspend", "reinstate"]
-    actions_detail = ["suspend", "reinstate"]
+    actions_detail = ["suspend", "reinstate", "reset_factor"]
     suspend = verb(
         title="Suspend",
         past="Suspended",
@@ -115,6 +118,17 @@ class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
         permission="suspend",
         icon="undo",
         variant=ActionVariant.SUCCESS,
+    )
+
+    reset_factor = verb(
+        title="Reset second factor",
+        past="Second factor reset",
+        when=lambda user: user.is_staff and second_factor.is_set_up(user),
+        run=lambda user, **_: second_factor.reset(user),
+        reason="How you made sure that it is really them who ask. Kept in the history of this account.",
+        permission="reset_factor",
+        icon="phonelink_erase",
+        variant=ActionVariant.DANGER,
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -142,6 +156,12 @@ class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
         if isinstance(obj, User) and (obj == request.user or (obj.is_staff and not request.user.is_superuser)):
             return False
         return request.user.has_perm("users.change_user")
+
+    def has_reset_factor_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """One's own is renewed with a code, under Second factor."""
+        if isinstance(obj, User) and (obj == request.user or (obj.is_superuser and not request.user.is_superuser)):
+            return False
+        return request.user.has_perm("users.reset_second_factor")
 
     def state_of(self, row: User) -> str:
         return "active" if row.is_active else "suspended"
@@ -171,7 +191,11 @@ class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
         )
 
 
+admin.site.login_template = "users/sign_in.html"
 admin.site.unregister(Group)
+# Secrets of staff: nobody reads or edits them. Resetting is a verb.
+admin.site.unregister(TOTPDevice)
+admin.site.unregister(StaticDevice)
 
 
 @admin.register(Group)

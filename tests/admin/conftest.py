@@ -1,12 +1,19 @@
 import pytest
 from django.test import Client
+from django_otp import DEVICE_ID_SESSION_KEY
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from tests.admin.rows import staff
 
 
 def signed_in(user) -> Client:
+    """A browser in which `user` has signed in with both factors."""
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    device = TOTPDevice.objects.get_or_create(user=user, defaults={"name": "app"})[0]
+    session = client.session
+    session[DEVICE_ID_SESSION_KEY] = device.persistent_id
+    session.save()
     return client
 
 

@@ -12,6 +12,14 @@ from users.models import User
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long walk by the sea"
+
+
+@pytest.fixture(autouse=True)
+def _by_password_alone(settings):
+    """The second factor has tests of its own."""
+    settings.SECOND_FACTOR = False
+
+
 LIST = "/admin/users/user/"
 
 
