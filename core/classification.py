@@ -53,7 +53,29 @@ OTHERS: dict[str, Privacy] = {
     ),
     "auth.Permission": Privacy(operational="id name content_type codename"),
     "auth.Group": Privacy(operational="id name"),
+    "axes.AccessAttempt": Privacy(
+        high="username ip_address user_agent get_data post_data http_accept path_info",
+        operational="id attempt_time failures_since_start",
+    ),
+    "axes.AccessAttemptExpiration": Privacy(operational="access_attempt expires_at"),
+    "axes.AccessFailureLog": Privacy(
+        high="username ip_address user_agent http_accept path_info", operational="id attempt_time locked_out"
+    ),
+    "axes.AccessLog": Privacy(
+        high="username ip_address user_agent http_accept path_info session_hash",
+        operational="id attempt_time logout_time",
+    ),
     "contenttypes.ContentType": Privacy(operational="id app_label model"),
+    "otp_static.StaticDevice": Privacy(
+        operational="id user name confirmed created_at last_used_at throttling_failure_timestamp "
+        "throttling_failure_count"
+    ),
+    "otp_static.StaticToken": Privacy(high="token", operational="id device"),
+    "otp_totp.TOTPDevice": Privacy(
+        high="key",
+        operational="id user name confirmed created_at last_used_at throttling_failure_timestamp "
+        "throttling_failure_count step t0 digits tolerance drift last_t",
+    ),
     "sessions.Session": Privacy(high="session_key session_data", operational="expire_date"),
 }
 

@@ -15,6 +15,8 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import connections
+from django_otp import DEVICE_ID_SESSION_KEY
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 LAPTOP = {"viewport": {"width": 1366, "height": 768}}
@@ -76,11 +78,13 @@ class Visit:
 
 
 def sign_in(context: BrowserContext, user, url: str) -> None:
-    """Gives the browser the session that the sign-in page would."""
+    """Gives the browser the session that the sign-in page would, for both factors."""
     session = import_module(django_settings.SESSION_ENGINE).SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    device = TOTPDevice.objects.get_or_create(user=user, defaults={"name": "app"})[0]
+    session[DEVICE_ID_SESSION_KEY] = device.persistent_id
     session.save()
     context.add_cookies([{"name": django_settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": url}])
 

@@ -1,18 +1,20 @@
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from tests.admin.rows import staff
 
 
-def signed_in(user) -> Client:
-    """A browser in which `user` has signed in with both factors."""
-    client = Client()
+def signed_in(user, **options) -> Client:
+    """A browser in which `user` has just signed in with both factors."""
+    client = Client(**options)
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     device = TOTPDevice.objects.get_or_create(user=user, defaults={"name": "app"})[0]
+    now = int(timezone.now().timestamp())
     session = client.session
-    session[DEVICE_ID_SESSION_KEY] = device.persistent_id
+    session.update({DEVICE_ID_SESSION_KEY: device.persistent_id, "verified": True, "started": now, "seen": now})
     session.save()
     return client
 

@@ -196,10 +196,7 @@ def test_staff_who_may_only_look_cannot_verify(db):
 
 
 def test_a_verb_needs_the_csrf_token(superuser):
-    from django.test import Client
-
-    client, account = Client(enforce_csrf_checks=True), pending()
-    client.force_login(superuser, backend="django.contrib.auth.backends.ModelBackend")
+    client, account = signed_in(superuser, enforce_csrf_checks=True), pending()
     assert client.post(page(account, "verify"), {"apply": "yes"}).status_code == 403
     account.refresh_from_db()
     assert account.status == "pending"

@@ -1,3 +1,5 @@
+"""Lets a member of staff in again when nobody in the admin can."""
+
 from argparse import ArgumentParser
 from typing import Any
 
