@@ -328,6 +328,7 @@ if set(REGION_API_URLS) != {"us", "in"}:
 # --- Sign-in -------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "users.User"
+LOGIN_REDIRECT_URL = "/admin/"
 AUTHENTICATION_BACKENDS = [
     "users.authentication.SupabaseBackend",
     "users.signin.Lockout",
@@ -488,12 +489,23 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "core.schema.finish"],
 }
 
+# The colour that the admin of each region has throughout, as a hue: nobody should act on the wrong one.
+REGION_HUE = {"us": 260, "in": 50}[REGION]
+SHADES = {50: 98, 100: 95, 200: 90, 300: 82, 400: 72, 500: 63, 600: 52, 700: 46, 800: 40, 900: 34, 950: 26}
+
 UNFOLD = {
     "SITE_TITLE": f"Juniro {REGION.upper()} · {JUNIRO_ENV}",
     "SITE_HEADER": f"Juniro {REGION.upper()}",
     "SITE_SUBHEADER": f"{JUNIRO_ENV}, times in UTC",
     "SITE_SYMBOL": "child_care",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}core/favicon.svg"}],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}core/favicon-{REGION}.svg"}],
+    "STYLES": [f"{STATIC_URL}core/admin.css"],
+    "COLORS": {
+        "primary": {
+            str(shade): f"oklch({light}% {0.2 * (1 - abs(light - 55) / 50):.3f} {REGION_HUE})"
+            for shade, light in SHADES.items()
+        }
+    },
     "SITE_URL": "/v1/docs",
     "SHOW_VIEW_ON_SITE": False,
     "LOGIN": {"form": "users.signin.StaffSignInForm"},
@@ -504,7 +516,8 @@ UNFOLD = {
         ]
     },
     "ENVIRONMENT": "core.admin.environment",
-    "DASHBOARD_CALLBACK": "core.admin.dashboard",
+    "ENVIRONMENT_TITLE_PREFIX": f"{REGION.upper()}:",
+    "DASHBOARD_CALLBACK": "juniro.home.dashboard",
     "SIDEBAR": {
         "navigation": "core.admin.navigation",
         # Read by core.admin: which model stands where, with its icon and a function that counts what waits there.

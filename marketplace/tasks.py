@@ -31,6 +31,7 @@ def check_drift() -> None:
     with transaction.atomic():
         different = upkeep.drift()
         upkeep.refresh(different)
+    upkeep.note_check(different, now=timezone.now())
     if different:
         log.error("search rows had drifted", activities=len(different), first=str(different[0]))
 

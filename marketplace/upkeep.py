@@ -1,8 +1,19 @@
 """Keeping the search rows true. The database refreshes them itself; here is what it leaves for later, and the proof."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
+import structlog
 from django.db import connection, transaction
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+log = structlog.get_logger("juniro.search")
+
+CHECKED_EVERY = timedelta(hours=1)
+LAST_CHECK = "search:last-check"
 
 REFRESH_WORDS = """
 INSERT INTO marketplace_searchword (word, occurrences)
@@ -59,6 +70,41 @@ def drift() -> list[UUID]:
         cursor.execute("SET LOCAL statement_timeout = '5min'")
         cursor.execute(f"{DIFFERENT} WHERE activity_id NOT IN (SELECT activity_id FROM marketplace_searchstale)")
         return [activity_id for (activity_id,) in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What comparing search with the catalogue found: last at `at`, and last that was wrong at `drifted_at`."""
+
+    at: datetime
+    drifted_at: datetime | None = None
+    activities: int = 0
+    first: tuple[str, ...] = ()
+
+
+def note_check(different: list[UUID], *, now: datetime) -> None:
+    """Keeps the outcome in Redis for ops to see; without Redis it stands in the log alone."""
+    last = last_check()
+    check = Check(now, last.drifted_at, last.activities, last.first) if last else Check(now)
+    if different:
+        check = Check(now, now, len(different), tuple(map(str, different[:20])))
+    try:
+        get_redis_connection("default").set(LAST_CHECK, orjson.dumps(check))
+    except RedisError:
+        log.warning("outcome of the check not kept, redis is out of reach")
+
+
+def last_check() -> Check | None:
+    """The outcome of the last comparison, None where none is known."""
+    try:
+        kept = get_redis_connection("default").get(LAST_CHECK)
+    except RedisError:
+        return None
+    if kept is None:
+        return None
+    fields = orjson.loads(kept)
+    at, drifted_at = (value and datetime.fromisoformat(value) for value in (fields["at"], fields["drifted_at"]))
+    return Check(at, drifted_at, fields["activities"], tuple(fields["first"]))
 
 
 def rebuild() -> int:

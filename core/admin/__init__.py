@@ -1,6 +1,6 @@
 """What every admin page shares: people stay masked, verbs are asked for and logged, the rest can only be looked at."""
 
-from core.admin.frame import dashboard, environment, navigation
+from core.admin.frame import environment, may_view, navigation
 from core.admin.pages import Admin, NoAdd, NoDelete, ReadOnly, ReadOnlyAdmin, ReadOnlyInline, SwitchMixin
 from core.admin.tables import IdempotencyKeyAdmin, LogEntryAdmin
 from core.admin.values import (
@@ -18,7 +18,28 @@ from core.admin.values import (
 from core.admin.verbs import MOST_AT_ONCE, verb
 
 __all__ = [
-    "MOST_AT_ONCE", "Admin", "IdempotencyKeyAdmin", "LogEntryAdmin", "NoAdd", "NoDelete", "ReadOnly", "ReadOnlyAdmin",
-    "ReadOnlyInline", "SwitchMixin", "code", "dashboard", "environment", "label", "link", "links", "list_url", "masked",
-    "masked_email", "masked_phone", "money", "navigation", "pretty", "verb",
+    "MOST_AT_ONCE",
+    "Admin",
+    "IdempotencyKeyAdmin",
+    "LogEntryAdmin",
+    "NoAdd",
+    "NoDelete",
+    "ReadOnly",
+    "ReadOnlyAdmin",
+    "ReadOnlyInline",
+    "SwitchMixin",
+    "code",
+    "environment",
+    "label",
+    "link",
+    "links",
+    "list_url",
+    "masked",
+    "masked_email",
+    "masked_phone",
+    "may_view",
+    "money",
+    "navigation",
+    "pretty",
+    "verb",
 ]  # fmt: skip

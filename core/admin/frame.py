@@ -1,4 +1,4 @@
-"""What stands around every page: the badge, the sidebar, the front page.
+"""What stands around every page: the badge and the sidebar.
 
 settings.UNFOLD says which models stand in which group of the sidebar, so no domain is touched here.
 """
@@ -12,12 +12,15 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from core.admin.values import list_url
+from core.models import Region
+
+admin.site.index_template = "admin/home.html"
 
 
 def environment(request: HttpRequest) -> list[str]:
     """Region and environment for the badge on every page: red where a mistake costs somebody money."""
     colour = {"production": "danger", "test": "warning"}.get(settings.JUNIRO_ENV, "success")
-    return [f"{settings.REGION.upper()} · {settings.JUNIRO_ENV}", colour]
+    return [f"{Region(settings.REGION).label} · {settings.JUNIRO_ENV}", colour]
 
 
 def sidebar_groups() -> dict[str, dict[str, dict[str, str]]]:
@@ -52,14 +55,3 @@ def item(request: HttpRequest, label: str, entry: dict[str, str]) -> dict[str, A
         "badge": badge,
         "badge_variant": "warning",
     }
-
-
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The front page in the sidebar's groups instead of one box per Django app."""
-    known = {entry["model"]._meta.label: entry for app in context["app_list"] for entry in app["models"]}
-    context["app_list"] = [
-        {"name": title, "app_label": title.lower(), "app_url": "", "models": shown}
-        for title, models_ in sidebar_groups().items()
-        if (shown := [known[label] for label in models_ if label in known])
-    ]
-    return context

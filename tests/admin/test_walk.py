@@ -1,6 +1,7 @@
 """The admin in a real browser: its frame, on a laptop and on a phone."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.admin.rows import staff
 from tests.browser import LAPTOP, PHONE
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "glob
 def test_the_front_page_shows_region_and_environment_and_fits(visit, on):
     there = visit(staff(rights=["bookings.view_booking"]), on=on)
     page = there.open("/admin/")
-    assert page.get_by_text("US · test").first.is_visible()
+    expect(page.get_by_text("United States · test").first).to_be_visible()
     assert there.fits()
 
 
@@ -32,7 +33,7 @@ def test_signing_in_by_password_leads_to_the_front_page(visit, settings):
     page.get_by_label("Password").fill("correct horse battery")
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/admin/")
-    assert page.get_by_role("link", name="Bookings").first.is_visible()
+    expect(page.get_by_role("link", name="Bookings").first).to_be_visible()
 
 
 def test_what_goes_wrong_on_a_page_is_noticed(visit):
