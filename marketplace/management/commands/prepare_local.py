@@ -34,6 +34,8 @@ class Command(BaseCommand):
         seed_geography.seed(region=settings.REGION)
         seed_categories.seed()
         seed_demo.seed(activities=options["activities"])
+        # By name: it belongs to the payments, which stand above the catalogue.
+        call_command("seed_history", stdout=self.stdout)
         for key, description in FLAGS.items():
             FeatureFlag.objects.get_or_create(key=key, defaults={"description": description})
         if not User.objects.filter(is_staff=True, email=ADMIN_EMAIL).exists():
