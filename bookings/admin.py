@@ -10,9 +10,11 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from bookings import reviews
+from bookings import provider_admin, reviews
 from bookings.models import Booking, CalendarFeed, Review, ReviewReport, RosterView, Seat
 from core.admin import Admin, NoAdd, NoDelete, ReadOnlyAdmin, ReadOnlyInline, label, link, links, list_url, money, verb
+
+__all__ = ["provider_admin"]  # registers its page
 
 
 class SeatInline(ReadOnlyInline):

@@ -1,30 +1,15 @@
-"""Providers and their verification: those who wait come first, the longest wait on top."""
-
-from typing import Any
+"""Who works for providers, and where. The accounts themselves are in bookings.provider_admin, with all they have."""
 
 from django.contrib import admin
-from django.db.models import Case, F, IntegerField, Value, When
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
-from unfold.enums import ActionVariant
 
 from core.admin import (
-    Admin,
-    NoAdd,
-    NoDelete,
     ReadOnlyAdmin,
-    ReadOnlyInline,
-    label,
     link,
-    links,
-    list_url,
     masked_email,
-    verb,
 )
-from providers import services
 from providers.models import Invitation, Location, ProviderAccount, ProviderUser
 
 Status = ProviderAccount.Status
@@ -33,96 +18,6 @@ Status = ProviderAccount.Status
 def waiting() -> int:
     """How many providers wait for their verification (the sidebar's badge)."""
     return ProviderAccount.objects.filter(status=Status.PENDING, submitted_at__isnull=False).count()
-
-
-class StaffInline(ReadOnlyInline):
-    model = ProviderUser
-    verbose_name_plural = "staff"
-    fields = ["user", "role", "created_at"]
-    readonly_fields = ["created_at"]
-    select_related = ["user"]
-
-
-class LocationInline(ReadOnlyInline):
-    model = Location
-    fields = ["name", "address", "city", "is_default"]
-    select_related = ["city"]
-
-
-@admin.register(ProviderAccount)
-class ProviderAccountAdmin(NoAdd, NoDelete, Admin):
-    """Accounts come in through the API, with their owner and a slug that both regions know."""
-
-    list_display = ["business_name", "state", "waiting_for", "type", "slug", "verified_at", "created_at"]
-    list_filter = ["status", "type", ("submitted_at", admin.EmptyFieldListFilter)]
-    search_fields = ["business_name", "slug"]
-    search_ids = ["id", "staff__user_id"]
-    search_email = "email"
-    readonly_fields = ["slug", "status", "status_reason", "submitted_at", "waiting_for", "verified_at", "related"]
-    fieldsets = [
-        ("Verification", {"fields": ["status", "waiting_for", "submitted_at", "verified_at", "status_reason"]}),
-        ("Profile", {"fields": ["business_name", "type", "slug", "description", "website", "email", "phone"]}),
-        (None, {"fields": ["related", *Admin.stamps]}),
-    ]
-    inlines = [StaffInline, LocationInline]
-    state = label("status", {"pending": "warning", "verified": "success", "suspended": "danger", "rejected": "info"})
-
-    actions = ["verify", "reject", "suspend", "reinstate"]
-    actions_detail = ["verify", "reject", "suspend", "reinstate"]
-    verify = verb(
-        title="Verify",
-        past="Verified",
-        when=lambda account: account.status == Status.PENDING,
-        run=lambda account, *, now: services.verify(account=account, now=now),
-        icon="verified",
-        variant=ActionVariant.SUCCESS,
-    )
-    reject = verb(
-        title="Reject",
-        past="Rejected",
-        when=lambda account: account.status == Status.PENDING,
-        run=lambda account, *, now, reason: services.reject(account=account, reason=reason, now=now),
-        reason="The provider reads this.",
-        icon="cancel",
-        variant=ActionVariant.DANGER,
-    )
-    suspend = verb(
-        title="Suspend",
-        past="Suspended",
-        when=lambda account: account.status == Status.VERIFIED,
-        run=lambda account, *, now, reason: services.suspend(account=account, reason=reason, now=now),
-        reason="The provider reads this. Everything of theirs leaves the catalogue at once.",
-        icon="block",
-        variant=ActionVariant.DANGER,
-    )
-    reinstate = verb(
-        title="Reinstate",
-        past="Reinstated",
-        when=lambda account: account.status == Status.SUSPENDED,
-        run=lambda account, *, now: services.reinstate(account=account, now=now),
-        icon="undo",
-        variant=ActionVariant.SUCCESS,
-    )
-
-    def get_ordering(self, request: HttpRequest) -> list[Any]:
-        pending_first = Case(When(status=Status.PENDING, then=Value(0)), default=Value(1), output_field=IntegerField())
-        waits = Case(When(status=Status.PENDING, then=F("submitted_at")))
-        return [pending_first, waits.asc(nulls_last=True), "-id"]
-
-    @display(description="Waiting for", ordering="submitted_at", empty_value="–")
-    def waiting_for(self, row: ProviderAccount) -> str | None:
-        if row.status != Status.PENDING:
-            return None
-        return timesince(row.submitted_at, depth=1) if row.submitted_at else "not submitted"
-
-    @display(description="More")
-    def related(self, row: ProviderAccount) -> SafeString:
-        return links(
-            Activities=list_url("marketplace.Activity", provider__id__exact=row.pk),
-            Sessions=list_url("marketplace.Session", activity__provider__id__exact=row.pk),
-            Bookings=list_url("bookings.Booking", session__activity__provider__id__exact=row.pk),
-            Conversations=list_url("messaging.Conversation", provider__id__exact=row.pk),
-        )
 
 
 @admin.register(ProviderUser)

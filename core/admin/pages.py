@@ -62,7 +62,10 @@ class Admin(ModelAdmin):
             return actions
         row = self.get_object(request, unquote(str(object_id)))
         return [
-            each for each in actions if row and each.method.when(row) and self.may(each.method.permission, request, row)
+            each
+            for each in actions
+            if not hasattr(each.method, "when")
+            or (row and each.method.when(row) and self.may(each.method.permission, request, row))
         ]
 
     def may(self, permission: str, request: HttpRequest, row: Any) -> bool:

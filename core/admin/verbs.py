@@ -33,6 +33,7 @@ def verb(
     when: Callable[[Any], bool],
     run: Callable[..., Any],
     reason: str = "",
+    tells: Callable[..., list[str]] | None = None,
     permission: str = "change",
     icon: str | None = None,
     variant: ActionVariant = ActionVariant.DEFAULT,
@@ -41,7 +42,8 @@ def verb(
 
     It asks first (so that no GET changes anything), then calls `run(row, now=…)` for each row that is ready by `when`,
     and writes a log entry in the same transaction. With `reason`, the help text of a required field, it calls
-    `run(row, now=…, reason=…)`. An `Error` of the model becomes a message.
+    `run(row, now=…, reason=…)`. An `Error` of the model becomes a message. What `tells(rows, now=…)` says of the
+    consequences stands on the page that asks.
     """
 
     @action(description=title, permissions=[permission], icon=icon, variant=variant)
@@ -73,6 +75,7 @@ def verb(
             title=title,
             rows=ready,
             form=form,
+            consequences=tells(ready, now=timezone.now()) if tells else [],
             back=back.url if back else request.get_full_path(),
             button="danger" if variant is ActionVariant.DANGER else "primary",
         )

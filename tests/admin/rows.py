@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from bookings.models import CalendarFeed, Review, ReviewReport, RosterView, Seat
 from core.models import IdempotencyKey
 from geography.models import City, Country, Locality
+from juniro.groups import rights_of
 from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
@@ -30,10 +31,18 @@ def staff(*, groups: Iterable[str] = (), rights: Iterable[str] = (), **fields: A
     """A member of staff in these groups, with rights of their own such as "providers.change_provideraccount"."""
     email = fields.pop("email", f"staff{next(numbers)}@juniro.example")
     user = User.objects.create(email=email, is_staff=True, role="admin", home_region="us", **fields)
-    user.groups.set([Group.objects.get(name=name) for name in groups])
+    user.groups.set([group(name) for name in groups])
     for app, codename in (right.split(".") for right in rights):
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
     return user
+
+
+def group(name: str) -> Group:
+    """The group with its rights, also where a test has emptied the tables that migrations filled."""
+    found, _ = Group.objects.get_or_create(name=name)
+    wanted = {codename for _, _, codename in rights_of(name)}
+    found.permissions.set(Permission.objects.filter(codename__in=wanted))
+    return found
 
 
 def country(n: int) -> Country:

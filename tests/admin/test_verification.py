@@ -1,13 +1,31 @@
 """Verifying providers, one by one and from the queue."""
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from bookings.models import Booking
+from marketplace.models import Activity
+from notifications.models import Notification
 from providers.models import ProviderAccount
 from tests.admin.conftest import signed_in
 from tests.admin.rows import staff
-from tests.factories import ProviderAccountFactory, in_days
+from tests.factories import (
+    ActivityFactory,
+    BookingFactory,
+    CityFactory,
+    LocationFactory,
+    OfferingFactory,
+    ProviderAccountFactory,
+    ProviderUserFactory,
+    SessionFactory,
+    in_days,
+)
+from tests.meeting import Meeting
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/providers/provideraccount/"
@@ -63,11 +81,11 @@ def test_verifying_makes_the_provider_live_and_is_logged(ops, superuser, message
     account = pending(status_reason="Send us your licence")
     response = ops.post(page(account, "verify"), {"apply": "yes"}, follow=True)
     assert response.redirect_chain == [(page(account), 302)]
-    assert messages_of(response) == [f"Verified: {account}."]
+    assert messages_of(response) == [f"Approved: {account}."]
     account.refresh_from_db()
     assert (account.status, account.status_reason) == ("verified", "")
     assert account.verified_at is not None
-    assert entries(account) == ["Verified."]
+    assert entries(account) == ["Approved."]
     assert LogEntry.objects.get().user == superuser
 
 
@@ -103,7 +121,7 @@ def test_a_suspended_provider_can_be_reinstated(ops):
 def test_what_the_state_does_not_allow_is_a_message(ops, messages_of, status):
     account = ProviderAccountFactory(status=status)
     response = ops.post(page(account, "verify"), {"apply": "yes"}, follow=True)
-    assert messages_of(response) == [f"Verify is not possible for {account} ({status})."]
+    assert messages_of(response) == [f"Approve is not possible for {account} ({status})."]
     account.refresh_from_db()
     assert account.status == status
     assert entries(account) == []
@@ -132,7 +150,7 @@ def test_the_page_of_a_provider_offers_only_what_its_state_allows(ops):
         if (account := ProviderAccountFactory(status=status))
     }
     assert offered == {
-        "pending": ["Verify", "Reject"],
+        "pending": ["Approve", "Reject"],
         "verified": ["Suspend"],
         "suspended": ["Reinstate"],
         "rejected": [],
@@ -167,10 +185,6 @@ def test_a_profile_can_be_mended_but_not_its_state_or_slug(ops):
         "type": "business",
         "status": "verified",
         "slug": "other",
-        "staff-TOTAL_FORMS": 0,
-        "staff-INITIAL_FORMS": 0,
-        "locations-TOTAL_FORMS": 0,
-        "locations-INITIAL_FORMS": 0,
     }
     assert ops.post(page(account), form).status_code == 302
     account.refresh_from_db()
@@ -205,3 +219,155 @@ def test_a_verb_needs_the_csrf_token(superuser):
 def test_the_addresses_of_the_verbs_are_named():
     account = ProviderAccount(business_name="x")
     assert reverse("admin:providers_provideraccount_verify", args=[account.pk]) == page(account, "verify")
+
+
+# --- The case ------------------------------------------------------------------------------------------------------
+
+
+def text_of(response) -> str:
+    """What the page says, without its tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", response.content.decode()).split())
+
+
+def test_the_page_says_what_is_missing_where_what_who_and_what_was_decided(ops, superuser):
+    account = pending(description="We swim.", email="pool@example.com")
+    austin = CityFactory(latitude=30.27, longitude=-97.74)
+    LocationFactory(provider=account, name="Pool", address="1 Main St", city=austin, latitude=30.28, longitude=-97.74)
+    LocationFactory(provider=account, name="Lake", address="2 Far St", city=austin, latitude=40.0, longitude=-97.74)
+    activity = ActivityFactory(provider=account, title="Little Fish", status="draft", age_min=3, age_max=5)
+    OfferingFactory(activity=activity, price_cents=2500, name="One class")
+    member = ProviderUserFactory(provider_account=account, role="owner", user__email="ana@example.com")
+    other = ProviderAccountFactory(business_name="Old Pool", status="suspended")
+    ProviderUserFactory(provider_account=other, user=member.user)
+    ops.post(page(account, "reject"), {"apply": "yes", "reason": "No insurance"})
+    page_text = text_of(ops.get(page(account)))
+    assert "Plan a session is missing" in page_text
+    assert "Describe your business is missing" not in page_text
+    assert "1 Main St" in page_text
+    assert "30.2800, -97.7400, 1 km from the centre of Austin" in page_text
+    assert "1,082 km from the centre of Austin" in page_text
+    assert "Little Fish Draft" in page_text
+    assert "Ages 3 to 5" in page_text
+    assert "One class: 25.00 USD" in page_text
+    assert "No session to come" in page_text
+    assert "a…@example.com , owner since" in page_text
+    assert "ana@example.com" not in page_text
+    assert "also in Old Pool (suspended)" in page_text
+    assert "Rejected: No insurance" in page_text
+    assert superuser.email in page_text
+
+
+def test_an_empty_case_says_so(ops):
+    page_text = text_of(ops.get(page(pending(submitted_at=None))))
+    for said in ("Nobody has decided anything yet.", "Has not asked for verification.", "No place yet.", "Nobody."):
+        assert said in page_text
+    assert "No activity yet." in page_text
+
+
+def test_the_page_takes_as_many_queries_for_three_of_everything_as_for_one(ops):
+    account = pending()
+
+    def add() -> None:
+        activity = ActivityFactory(provider=account, status="draft")
+        SessionFactory(offering=OfferingFactory(activity=activity))
+        LocationFactory(provider=account)
+        ProviderUserFactory(provider_account=account)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert ops.get(page(account)).status_code == 200
+        return len(captured)
+
+    add()
+    ops.get(page(account))
+    with_one = queries()
+    add()
+    add()
+    assert queries() == with_one <= 25
+
+
+def test_suspending_says_first_what_it_does(ops):
+    account = ProviderUserFactory(role="owner").provider_account
+    activity = ActivityFactory(provider=account)
+    session = SessionFactory(offering=OfferingFactory(activity=activity))
+    BookingFactory(session=session, status="confirmed")
+    BookingFactory(session=session)
+    BookingFactory(session=session, status="cancelled")
+    BookingFactory(status="confirmed")  # of somebody else
+    asked = ops.get(page(account, "suspend")).context["consequences"]
+    assert asked == [
+        "1 activity leaves the catalogue at once; nobody can book them.",
+        "1 confirmed booking to come, and 1 seat that is being paid for.",
+        f"They stay as they are, the first on {session.starts_at:%Y-%m-%d %H:%M} UTC: children may come, parents may"
+        " cancel by the usual terms, and no money goes back by itself.",
+        "Should they not take place, cancel the sessions: that refunds every parent in full.",
+        "Their team can still sign in, see rosters, cancel and write to parents.",
+        "1 person (owners and admins) will be told by e-mail.",
+    ]
+    before = list(Booking.objects.order_by("pk").values())
+    ops.post(page(account, "suspend"), {"apply": "yes", "reason": "No insurance"})
+    assert list(Booking.objects.order_by("pk").values()) == before
+    assert not Activity.objects.public().filter(provider=account).exists()
+
+
+def test_approving_says_what_is_missing_and_what_becomes_public(ops):
+    account = pending(submitted_at=None)
+    ActivityFactory(provider=account)
+    asked = ops.get(page(account, "verify")).context["consequences"]
+    assert asked[0].startswith(f"{account}: still to do is Describe your business, Add a location")
+    assert asked[1:3] == [
+        f"{account} has not asked for verification yet.",
+        "1 published activity appears in the catalogue at once.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind"), [("verify", "provider_verified"), ("reject", "provider_rejected")], ids=["verify", "reject"]
+)
+def test_owners_and_admins_are_told_of_a_decision_once(ops, verb, kind):
+    account = pending()
+    told = [ProviderUserFactory(provider_account=account, role=role).user_id for role in ("owner", "admin")]
+    ProviderUserFactory(provider_account=account, role="staff")
+    for _ in range(2):
+        ops.post(page(account, verb), {"apply": "yes", "reason": "No insurance"})
+    notices = Notification.objects.filter(kind=kind, subject_id=account.pk)
+    assert sorted(notices.values_list("user_id", flat=True)) == sorted(told)
+
+
+# --- Two at once ---------------------------------------------------------------------------------------------------
+
+
+def decide_at_once(monkeypatch, account):
+    """One approves and another rejects; the first has looked and not yet written when the second comes."""
+    first, second = (signed_in(staff(is_superuser=True)) for _ in range(2))
+    return Meeting(monkeypatch, (ProviderAccount, "move")).of(
+        lambda: first.post(page(account, "verify"), {"apply": "yes"}, follow=True),
+        lambda: second.post(page(account, "reject"), {"apply": "yes", "reason": "No insurance"}, follow=True),
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(monkeypatch, messages_of):
+    account = pending()
+    ProviderUserFactory(provider_account=account, role="owner")
+    first, second = decide_at_once(monkeypatch, account)
+    assert messages_of(first) == [f"{account}: This provider account was changed by someone else in the meantime."]
+    assert messages_of(second) == [f"Rejected: {account}."]
+    account.refresh_from_db()
+    assert (account.status, account.status_reason, account.verified_at) == ("rejected", "No insurance", None)
+    assert entries(account) == ["Rejected: No insurance"]
+    assert list(Notification.objects.values_list("kind", flat=True)) == ["provider_rejected"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_compare_and_swap_both_would_win(monkeypatch):
+    account = pending()
+    ProviderUserFactory(provider_account=account, role="owner")
+
+    def move(self, to, **changes):
+        ProviderAccount.objects.filter(pk=self.pk).update(status=to, **changes)
+
+    monkeypatch.setattr(ProviderAccount, "move", move)
+    decide_at_once(monkeypatch, account)
+    assert sorted(entries(account)) == ["Approved.", "Rejected: No insurance"]
+    assert Notification.objects.count() == 2
