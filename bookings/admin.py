@@ -10,11 +10,11 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
-from bookings import provider_admin, reviews
+from bookings import market_admin, provider_admin, reviews
 from bookings.models import Booking, CalendarFeed, Review, ReviewReport, RosterView, Seat
 from core.admin import Admin, NoAdd, NoDelete, ReadOnlyAdmin, ReadOnlyInline, label, link, links, list_url, money, verb
 
-__all__ = ["provider_admin"]  # registers its page
+__all__ = ["market_admin", "provider_admin"]  # they register their pages
 
 
 class SeatInline(ReadOnlyInline):

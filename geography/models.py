@@ -6,6 +6,7 @@ Ops seed them and switch them on.
 import zoneinfo
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -16,6 +17,10 @@ from core.models import Currency, Model, Region, one_of
 def validate_timezone(value: str) -> None:
     if value not in zoneinfo.available_timezones():
         raise ValidationError(f"{value} is not an IANA time zone such as America/Chicago.")
+
+
+def within(degrees: int) -> list[MinValueValidator | MaxValueValidator]:
+    return [MinValueValidator(-degrees), MaxValueValidator(degrees)]
 
 
 class ActiveQuerySet(models.QuerySet):
@@ -56,8 +61,8 @@ class City(Model):
     name = models.CharField(max_length=100)
     slug = models.SlugField(max_length=100)
     timezone = models.CharField(max_length=64, validators=[validate_timezone])
-    latitude = models.FloatField(null=True, blank=True)
-    longitude = models.FloatField(null=True, blank=True)
+    latitude = models.FloatField(null=True, blank=True, validators=within(90))
+    longitude = models.FloatField(null=True, blank=True, validators=within(180))
     population = models.PositiveIntegerField(null=True, blank=True)
     is_active = models.BooleanField(default=False, db_default=False)
 
