@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 SERVERS := $(BIN)/python -m local.servers exec --
 PYTEST_WORKERS ?= 3
 
-.PHONY: run demo test lint fmt migrate bench soak lock install clean
+.PHONY: run demo test lint fmt migrate screenshots bench soak lock install clean
 
 run: $(INSTALLED)  ## Serve everything on this machine (REGION=us|in, PORT=5001)
 	@$(BIN)/python -m local.run
@@ -34,6 +34,9 @@ fmt: $(INSTALLED)  ## Format and mend what can be mended by machine
 migrate: $(INSTALLED)  ## Migrate this region's database and the global one
 	$(SERVERS) $(BIN)/python manage.py migrate
 	$(SERVERS) $(BIN)/python manage.py migrate --database global
+
+screenshots: $(INSTALLED)  ## Pictures of the admin for docs/ops-guide.md, of both regions' `make run` (US_URL, IN_URL)
+	@$(BIN)/python -m local.screenshots
 
 bench: $(INSTALLED)  ## Measure the hot paths, as ratios
 	@$(SERVERS) $(BIN)/python -m benchmarks
