@@ -545,7 +545,7 @@ def test_a_slug_that_somebody_else_has_by_now_stays_theirs(supabase_user, now):
 # --- Staff -----------------------------------------------------------------------------------------------------------
 
 
-def test_staff_of_the_portal_end_as_well(now, django_user_model):
+def test_staff_of_the_portal_end_as_well(now, django_user_model, rf):
     staff = django_user_model.objects.create_superuser(f"{CANARY}@juniro.example", "a long password 7")
     staff.groups.add(Group.objects.create(name="Support"))
     LogEntry.objects.create(
@@ -565,7 +565,8 @@ def test_staff_of_the_portal_end_as_well(now, django_user_model):
     assert (staff.is_staff, staff.is_superuser, staff.is_active) == (False, False, False)
     assert (staff.groups.count(), staff.has_usable_password()) == (0, False)
     assert CANARY not in everything()
-    assert authenticate(username=f"{CANARY}@juniro.example", password="a long password 7") is None
+    known = {"username": f"{CANARY}@juniro.example", "password": "a long password 7"}
+    assert authenticate(rf.post("/admin/login/"), **known) is None
     # What they did stays in the history, and tells by an id who it was.
     assert LogEntry.objects.get().user_id == staff.pk
 
