@@ -1,5 +1,6 @@
 """The one place where exceptions become answers: DRF's exception handler, and Django's 400/403/404/500 handlers."""
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -100,8 +101,17 @@ def flatten(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
     else:
         yield {
             "field": "" if path == "nonFieldErrors" else path.removesuffix(".nonFieldErrors"),
-            "message": str(detail),
+            "message": message(detail),
         }
+
+
+# Messages of DRF and Django that repeat what was sent. Ours never do: errors end up in logs and on screenshots.
+UNREPEATED = {"invalid_choice": "This is not one of the choices.", "does_not_exist": "There is no such row."}
+
+
+def message(detail: Any) -> str:
+    text = UNREPEATED.get(getattr(detail, "code", ""), str(detail))
+    return re.sub(r'^[“"].*[”"] ', "This value ", text, flags=re.DOTALL)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -9,21 +9,33 @@ import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import sentry_sdk
 import structlog
 from django.db import Error as DatabaseError
 
+from core.errors import Error
+
+# What the interpreter says with these names code, not values.
+OF_CODE = (AttributeError, ImportError, NameError, TypeError)
+
 
 def describe(error: BaseException) -> str:
-    """An exception in one line. Of a database error only its code and what it names: its texts repeat rows."""
+    """An exception in one line: its kind, and its words only where they can repeat nobody's.
+
+    The texts of databases repeat rows, those of mail servers addresses, and a ValueError what somebody typed.
+    """
     name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     cause = error.__cause__ if isinstance(error, DatabaseError) else error
     if isinstance(cause, psycopg.Error):
         named = [cause.sqlstate, cause.diag.table_name, cause.diag.column_name, cause.diag.constraint_name]
         return " ".join([name, *(each for each in named if each)])
-    return f"{name}: {str(error).partition(chr(10))[0][:200]}"
+    words = error.message if isinstance(error, Error) else str(error) if isinstance(error, OF_CODE) else ""
+    if isinstance(error, OSError):
+        words = error.strerror or ""
+    return f"{name}: {words.partition(chr(10))[0][:200]}".removesuffix(": ")
 
 
 def frames(error: BaseException) -> Iterator[str]:
@@ -53,7 +65,7 @@ def add_exception(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str
 
 
 def without_values(report: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
-    """Sentry's `before_send`: the exceptions' texts as in our own log, and no address."""
+    """Sentry's `before_send`: exceptions and messages in the words of our own log, and no address."""
     error = (hint.get("exc_info") or (None, None))[1]
     seen = []
     while error is not None:
@@ -62,10 +74,34 @@ def without_values(report: dict[str, Any], hint: dict[str, Any]) -> dict[str, An
     told = {type(each).__name__: describe(each) for each in seen}
     for each in report.get("exception", {}).get("values", []):
         each["value"] = told.get(each.get("type"), "")
+    if "log_record" in hint:
+        words, values = said(hint["log_record"])
+        report["logentry"], report["extra"] = {"message": words}, values
     # An address may carry a token (calendars, invitations) or words that somebody typed; the route is in `transaction`.
     for part in ("url", "query_string"):
         report.get("request", {}).pop(part, None)
     return report
+
+
+def without_words(crumb: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
+    """Sentry's `before_breadcrumb`: of what was logged the event, of what was called the host."""
+    if "log_record" in hint:
+        crumb["message"], crumb["data"] = said(hint["log_record"])
+    elif crumb.get("type") == "http":
+        data = crumb.get("data") or {}
+        host = urlsplit(data.get("url") or "").netloc
+        kept = {name: data[name] for name in ("http.method", "status_code") if name in data}
+        crumb["data"] = kept | {"url": host}
+    return crumb
+
+
+def said(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+    """A log record's event and its values; of other people's only what they always say, without the arguments."""
+    if isinstance(record.msg, dict):
+        values = {name: value for name, value in record.msg.items() if name not in ("event", "exc_info", "exception")}
+        return str(record.msg.get("event", "")), values
+    # Celery formats some of its messages itself, and writes an exception's words after a colon.
+    return (str(record.msg).partition(": ")[0] if record.name.startswith("celery") else str(record.msg)), {}
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -123,6 +159,7 @@ def report_errors(dsn: str, *, region: str, release: str, **more: Any) -> None:
         send_default_pii=False,
         include_local_variables=False,
         before_send=without_values,  # type: ignore[arg-type]
+        before_breadcrumb=without_words,
         max_request_body_size="never",
         environment=region,
         release=release,

@@ -3,6 +3,7 @@
 import io
 import logging
 import uuid
+from smtplib import SMTPRecipientsRefused
 
 import pytest
 from celery import shared_task
@@ -10,7 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from core.logging import without_values
+from bookings.services import SessionFull
+from core.logging import describe, without_values
 from juniro.urls import urlpatterns as real_urlpatterns
 from tests import tokens
 from tests.factories import ConsentFactory, UserFactory
@@ -83,7 +85,7 @@ def test_a_crash_is_logged_with_its_trace_and_without_the_rows_values(api, lines
     assert answer.code == (500, "INTERNAL_ERROR")
     told = lines.getvalue()
     assert "SecretName" not in told and "+49" not in told and "secret" not in told
-    assert "in crash" in told and "RuntimeError: wrapped" in told
+    assert "in crash" in told and "RuntimeError\n" in told
     assert "IntegrityError 23514 users_parent parent_phone_e164" in told
     assert "request_id=caller-0001" in told.split("Traceback")[0]
     error = {"code": "INTERNAL_ERROR", "message": "Something went wrong on our side.", "details": []}
@@ -117,6 +119,21 @@ def test_sentry_gets_the_exceptions_without_the_rows_values():
         "psycopg.errors.CheckViolation 23514 users_parent parent_phone_e164",
         "django.db.utils.IntegrityError 23514 users_parent parent_phone_e164",
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("invalid literal for int() with base 10: 'ana@example.com'"), "ValueError"),
+        (KeyError("ana@example.com"), "KeyError"),
+        (SMTPRecipientsRefused({"ana@example.com": (550, b"no such user")}), "smtplib.SMTPRecipientsRefused"),
+        (AttributeError("User has no attribute 'pk'"), "AttributeError: User has no attribute 'pk'"),
+        (ConnectionRefusedError(111, "Connection refused"), "ConnectionRefusedError: Connection refused"),
+        (SessionFull(), "bookings.services.SessionFull: This session is full."),
+    ],
+)  # fmt: skip
+def test_only_words_that_can_repeat_nobodys_are_told(error, words):
+    assert describe(error) == words
 
 
 def test_a_report_to_sentry_without_exception_passes():
