@@ -16,18 +16,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from import_export.admin import ImportExportModelAdmin
 from import_export.formats.base_formats import CSV
 from import_export.results import Result
 from import_export.tmp_storages import CacheStorage
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
-from unfold.decorators import action
+from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from bookings.models import Booking
 from bookings.provider_admin import counted
-from core.admin import Admin, verb
+from core.admin import Admin, links, verb
 from core.models import Region
 from geography import services
 from geography.models import City, Country, Locality
@@ -159,9 +160,14 @@ class PlaceAdmin(Admin, ImportExportModelAdmin):
     export_form_class = ExportForm
     formats = [CSV]
     tmp_storage_class = CacheStorage
-    readonly_fields = ["is_active"]
+    exclude = ["is_active"]
+    readonly_fields = ["opened"]
     actions = ["open", "close"]
     actions_detail = ["open", "close"]
+
+    @display(description="Open", boolean=True, ordering="is_active")
+    def opened(self, row: Any) -> bool:
+        return row.is_active
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return self.has_add_permission(request) and self.has_change_permission(request)
@@ -195,13 +201,12 @@ class MarketForm(Form):
 @admin.register(Country)
 class CountryAdmin(PlaceAdmin):
     resource_classes = [CountryResource]
-    list_display = ["name", "code", "currency", "phone_prefix", "region", "open_cities", "is_active"]
+    list_display = ["name", "code", "currency", "phone_prefix", "region", "open_cities", "opened"]
     list_filter = ["region", "is_active"]
     search_fields = ["name", "=code"]
     ordering = ["name"]
     actions = ["close"]
     actions_detail = ["open_market", "close"]
-    actions_row = ["open_market"]
     close = closing(of_closing_countries)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -212,9 +217,18 @@ class CountryAdmin(PlaceAdmin):
         cities = Count("cities", filter=Q(cities__is_active=True))
         return super().get_queryset(request).annotate(open_count=cities)
 
-    @admin.display(description="Open cities", ordering="open_count")
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        return [*super().get_list_display(request), *(["market"] if self.has_change_permission(request) else [])]
+
+    @display(description="Open cities", ordering="open_count")
     def open_cities(self, row: Any) -> int:
         return row.open_count
+
+    @display(description="Market")
+    def market(self, row: Country) -> SafeString | None:
+        if row.region != settings.REGION:
+            return None
+        return links(**{"Open market": reverse("admin:geography_country_open_market", args=[row.pk])})
 
     @action(description="Open market", permissions=["change"], icon="rocket_launch", variant=ActionVariant.SUCCESS)
     def open_market(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -258,7 +272,7 @@ class CountryAdmin(PlaceAdmin):
 @admin.register(City)
 class CityAdmin(PlaceAdmin):
     resource_classes = [CityResource]
-    list_display = ["name", "country", "timezone", "population", "is_active"]
+    list_display = ["name", "country", "timezone", "population", "opened"]
     list_filter = ["is_active", ("country", AutocompleteSelectFilter)]
     list_select_related = ["country"]
     search_fields = ["name", "slug"]
@@ -277,7 +291,7 @@ class CityAdmin(PlaceAdmin):
 @admin.register(Locality)
 class LocalityAdmin(PlaceAdmin):
     resource_classes = [LocalityResource]
-    list_display = ["name", "city", "country", "is_active"]
+    list_display = ["name", "city", "country", "opened"]
     list_filter = ["is_active", ("city", AutocompleteSelectFilter)]
     list_select_related = ["city__country"]
     search_fields = ["name", "slug"]
@@ -289,6 +303,6 @@ class LocalityAdmin(PlaceAdmin):
     )
     close = closing(of_closing_localities)
 
-    @admin.display(ordering="city__country")
+    @display(description="Country", ordering="city__country")
     def country(self, row: Locality) -> models.Model:
         return row.city.country
