@@ -24,6 +24,11 @@ log = structlog.get_logger("juniro.error")
 # Lost connections, statement and lock time-outs, deadlocks: psycopg raises all of them as these two.
 OUT_OF_REACH = (OperationalError, InterfaceError, RedisConnectionError, RedisTimeoutError)
 
+# Put together without any database: it may be the one that is gone.
+OUT_OF_REACH_PAGE = """<!doctype html><html lang="en"><title>Out of reach</title>
+<h1>A part that this needs is out of reach.</h1>
+<p>Nothing was changed. Go back and try again shortly.</p></html>"""
+
 
 def handle(exception: Exception, context: dict[str, Any]) -> Response:
     """DRF's exception handler: every exception leaves the API as an error in the envelope."""
@@ -140,5 +145,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     exception = sys.exc_info()[1]
     error = as_error(exception) if isinstance(exception, Exception) else errors.Error()
     if request.path_info.startswith("/admin/"):
+        if error.status == 503:
+            return HttpResponse(OUT_OF_REACH_PAGE, status=503, headers=headers_of(error) | {"Retry-After": "5"})
         return defaults.server_error(request)
     return error_response(error)

@@ -106,3 +106,47 @@ class IdempotencyKey(Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+class AuditAction(models.TextChoices):
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+
+
+class AuditRow(models.Model):
+    """One change of one row, written by a trigger. `changes` has old and new by column, null for a personal one."""
+
+    Action = AuditAction
+
+    at = models.DateTimeField(db_default=Now(), help_text="When its transaction began")
+    model = models.CharField(max_length=100)
+    object_id = models.CharField(max_length=64)
+    action = models.CharField(max_length=10, choices=AuditAction.choices)
+    changes = models.JSONField()
+    actor_id = models.UUIDField(null=True, help_text="The user who did it; empty for tasks and the command line")
+    region = models.CharField(max_length=2, blank=True)
+    request_id = models.CharField(max_length=128, blank=True, help_text="Of the request or the task, as in the logs")
+    source = models.CharField(max_length=200, blank=True, help_text="Route or task")
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.object_id} {self.action}"
+
+
+class AuditEntry(AuditRow):
+    """The audit trail of this region's tables (`juniro/audited.py`)."""
+
+    privacy = Privacy(operational="id at model object_id action changes actor_id region request_id source")
+
+    class Meta:
+        verbose_name_plural = "audit trail"
+        indexes = [
+            models.Index(fields=["object_id", "-id"], name="auditentry_object"),
+            models.Index(fields=["actor_id", "-id"], condition=Q(actor_id__isnull=False), name="auditentry_actor"),
+            models.Index(fields=["model", "-id"], name="auditentry_model"),
+            models.Index(fields=["request_id"], condition=~Q(request_id=""), name="auditentry_request"),
+            models.Index(fields=["at"], name="auditentry_at"),
+        ]

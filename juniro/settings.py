@@ -191,6 +191,7 @@ MIDDLEWARE = [
     "core.middleware.AdminSecondFactor",
     "core.middleware.AdminMessages",
     "users.signin.StaffSession",
+    "core.acting.Acting",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -343,6 +344,9 @@ AUTH_PASSWORD_VALIDATORS = [
 SILENCED_SYSTEM_CHECKS = ["auth.W004", "axes.W002"]
 
 # Staff in the admin.
+STAFF_GROUPS = "juniro.groups"
+AUDITED = "juniro.audited"
+AUDIT_RETENTION_DAYS = number("AUDIT_RETENTION_DAYS", 730, at_least=30)
 SECOND_FACTOR = not LOCAL
 OTP_TOTP_ISSUER = f"Juniro {REGION.upper()}"
 ADMIN_IDLE_MINUTES = number("ADMIN_IDLE_MINUTES", 30, at_least=1)
@@ -578,6 +582,8 @@ UNFOLD = {
                 "core.IdempotencyKey": {"icon": "key"},
                 "auth.Group": {"icon": "group"},
                 "admin.LogEntry": {"icon": "history"},
+                "core.AuditEntry": {"icon": "policy"},
+                "regions.SharedAuditEntry": {"icon": "travel_explore"},
             },
         },
     },

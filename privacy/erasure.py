@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from bookings.models import Booking, Seat
+from core import audit
 from core.dispatch import after_commit
 from core.errors import Error, InvalidState
 from payments.cancellations import cancel_booking
@@ -22,6 +23,7 @@ from payments.models import Payment, Refund
 from privacy.models import ErasureRequest
 from privacy.receipts import send_receipt
 from privacy.scrubbing import GONE, close_businesses, delete_files, forget_archives, owned_alone, scrub
+from privacy.traces import traces_of
 from providers.models import ProviderAccount
 from providers.staff import LastOwner
 from regions.services import free_slug
@@ -170,8 +172,11 @@ def erase(request_id: UUID, *, now: datetime) -> ErasureRequest | None:
         if request is None:
             return None
         user = User.objects.select_for_update().get(pk=request.user_id)
+        traces = list(traces_of(user))
         receipt_to, slugs = user.email, close_businesses(user)
         scrub(user, now=now)
+        # After all that the erasure itself has changed.
+        audit.forget(traces, actor=user.pk)
         request.move(
             ErasureRequest.Status.ERASED,
             erased_at=now,
@@ -215,6 +220,7 @@ def finish(request_id: UUID, *, now: datetime) -> ErasureRequest | None:
         delete_files(request.user)
         with transaction.atomic():
             scrub(request.user, now=now)
+            audit.forget(traces_of(request.user), actor=request.user_id)
             forget_archives(request.user)
             return request.move(ErasureRequest.Status.DONE, completed_at=now, error="")
     request.save(update_fields=["error", "next_step_at", "updated_at"])

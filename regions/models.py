@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.classification import Privacy
-from core.models import Model, Region, one_of
+from core.models import AuditRow, Model, Region, one_of
 
 
 class SlugReservation(Model):
@@ -86,3 +86,13 @@ class AppConfig(Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class SharedAuditEntry(AuditRow):
+    """The audit trail of what both regions share. Of staff it has an id, which their own region alone can resolve."""
+
+    privacy = Privacy(operational="id at model object_id action changes actor_id region request_id source")
+
+    class Meta:
+        verbose_name_plural = "audit trail of both regions"
+        indexes = [models.Index(fields=["object_id", "-id"], name="sharedauditentry_object")]

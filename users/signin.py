@@ -36,8 +36,9 @@ NOTE_SECONDS = 60
 class Lockout(AxesStandaloneBackend):
     """axes' lock for those who come by password. Its own signature would have it look at every token of the API."""
 
-    def authenticate(self, request: HttpRequest, username: str, password: str) -> None:  # type: ignore[override]
-        super().authenticate(request, username=username, password=password)
+    def authenticate(self, request: HttpRequest | None, username: str, password: str) -> None:  # type: ignore[override]
+        if request is not None:  # else it is no door, but a command
+            super().authenticate(request, username=username, password=password)
 
 
 def client_name(*_: Any) -> str:

@@ -3,6 +3,7 @@
 from core.admin.frame import environment, may_view, navigation
 from core.admin.pages import Admin, NoAdd, NoDelete, ReadOnly, ReadOnlyAdmin, ReadOnlyInline, SwitchMixin
 from core.admin.tables import IdempotencyKeyAdmin, LogEntryAdmin
+from core.admin.trail import AuditEntryAdmin, TrailAdmin
 from core.admin.values import (
     code,
     label,
@@ -20,6 +21,7 @@ from core.admin.verbs import MOST_AT_ONCE, verb
 __all__ = [
     "MOST_AT_ONCE",
     "Admin",
+    "AuditEntryAdmin",
     "IdempotencyKeyAdmin",
     "LogEntryAdmin",
     "NoAdd",
@@ -28,6 +30,7 @@ __all__ = [
     "ReadOnlyAdmin",
     "ReadOnlyInline",
     "SwitchMixin",
+    "TrailAdmin",
     "code",
     "environment",
     "label",
@@ -42,4 +45,4 @@ __all__ = [
     "navigation",
     "pretty",
     "verb",
-]  # fmt: skip
+]

@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
+from core.acting import audited
+from core.admin.history import trail_of
 from core.admin.values import code
 from core.admin.verbs import MOST_AT_ONCE
 
@@ -31,6 +33,7 @@ class Admin(ModelAdmin):
     warn_unsaved_form = True
     ordering: ClassVar[Any] = ["-id"]
     empty_value_display = "–"
+    object_history_template = "admin/history.html"
     search_fields: ClassVar[Any] = ["=id"]
     search_ids: ClassVar[list[str]] = ["id"]
     search_email: ClassVar[str | None] = None
@@ -67,6 +70,12 @@ class Admin(ModelAdmin):
             if not hasattr(each.method, "when")
             or (row and each.method.when(row) and self.may(each.method.permission, request, row))
         ]
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """What staff did to the row, and what changed of it, whoever did it."""
+        followed = self.opts.label in audited()
+        trail = trail_of(self.model, unquote(object_id)) if followed else []
+        return super().history_view(request, object_id, {"followed": followed, "trail": trail, **(extra_context or {})})
 
     def may(self, permission: str, request: HttpRequest, row: Any) -> bool:
         return getattr(self, f"has_{permission}_permission")(request, row)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 
 from bookings.models import CalendarFeed, Review, ReviewReport, RosterView, Seat
-from core.models import IdempotencyKey
+from core.models import AuditEntry, IdempotencyKey
 from geography.models import City, Country, Locality
 from juniro.groups import rights_of
 from marketplace.models import ActivityImage, Category, ParentInterest
@@ -19,7 +19,7 @@ from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Reconciliation, Refund, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
 from providers.models import Invitation
-from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
+from regions.models import AppConfig, FeatureFlag, RatingAggregate, SharedAuditEntry, SlugReservation
 from tests import factories as make
 from users.models import AccountTombstone, User
 
@@ -104,6 +104,9 @@ ROWS: dict[str, Callable[[int], Any]] = {
         request_id=f"request-{n}",
     ),
     "bookings.Seat": lambda n: Seat.objects.get(booking=make.BookingFactory()),
+    "core.AuditEntry": lambda n: AuditEntry.objects.create(
+        model="payments.Payment", object_id=str(uuid.uuid4()), action="changed", changes={"status": ["pending", "paid"]}
+    ),
     "core.IdempotencyKey": lambda n: IdempotencyKey.objects.create(
         key=f"key-{n}",
         user_id=uuid.uuid4(),
@@ -176,6 +179,9 @@ ROWS: dict[str, Callable[[int], Any]] = {
     "regions.FeatureFlag": lambda n: FeatureFlag.objects.create(key=f"FLAG_{n}"),
     "regions.RatingAggregate": lambda n: RatingAggregate.objects.create(
         region="us", subject="activity", subject_id=uuid.uuid4(), count=2, average=4
+    ),
+    "regions.SharedAuditEntry": lambda n: SharedAuditEntry.objects.create(
+        model="regions.FeatureFlag", object_id=str(uuid.uuid4()), action="created", changes={}, region="in"
     ),
     "regions.SlugReservation": lambda n: SlugReservation.objects.create(slug=f"slug-{n}", region="in"),
     "users.AccountTombstone": lambda n: AccountTombstone.objects.create(

@@ -6,12 +6,14 @@ from io import StringIO
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from core.tasks import purge_sessions
 from tests import tokens
 from tests.admin.conftest import signed_in
 from tests.admin.rows import staff
@@ -326,6 +328,16 @@ def test_a_new_password_ends_all_other_sessions(user):
     assert one.post("/admin/password_change/", new).status_code == 302
     assert is_in(one)
     assert not is_in(other)
+
+
+def test_sessions_that_are_over_are_deleted(user, now):
+    with time_machine.travel(now, tick=False) as clock:
+        signed_in(user)
+        clock.shift(timedelta(hours=11))
+        fresh = signed_in(user)
+        clock.shift(timedelta(hours=2))
+        assert purge_sessions() == 1
+        assert [each.session_key for each in Session.objects.all()] == [fresh.session.session_key]
 
 
 def test_a_suspended_member_of_staff_is_out_at_once(user):

@@ -16,7 +16,7 @@ from django.db import connections
 
 from bookings.models import Booking, CalendarFeed, Seat
 from core.errors import InvalidState
-from core.models import IdempotencyKey
+from core.models import AuditEntry, IdempotencyKey
 from marketplace.models import Activity, ActivityImage, ParentInterest
 from messaging.models import Conversation, Message
 from notifications.models import Notification, NotificationPreference
@@ -36,6 +36,7 @@ from tests.factories import (
     ChildFactory,
     ConsentFactory,
     LocationFactory,
+    ParentFactory,
     PaymentFactory,
     ProviderUserFactory,
     ReviewFactory,
@@ -165,6 +166,28 @@ def test_nothing_tells_any_more_who_it_was_and_the_books_stay(api, ana, settings
     assert (user.is_active, user.email, user.auth_id) == (False, "", f"erased:{user.pk}")
     assert user.consents.count() == 1
     assert not exists_at_supabase(settings, auth_id)
+
+
+def test_the_audit_trail_forgets_the_person_in_the_same_transaction(api, ana, now, monkeypatch):
+    other = ParentFactory()
+    Parent.objects.filter(pk=other.pk).update(last_name="Other")
+    api.as_user(ana).patch("/v1/me", {"firstName": "Other"})
+    mine = AuditEntry.objects.filter(actor_id=ana.pk)
+    assert mine.get().object_id == str(ana.parent.pk)
+
+    request = erasure.request_erasure(user=ana, now=now)
+    with monkeypatch.context() as patched:
+        patched.setattr(ErasureRequest, "move", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            erasure.erase(request.pk, now=now)
+    assert mine.exists()
+    assert Parent.objects.get(user=ana).first_name == "Other"
+
+    erasure.erase(request.pk, now=now)
+    theirs = [ana.pk, ana.parent.pk, *Booking.objects.values_list("pk", flat=True)]
+    assert not AuditEntry.objects.filter(object_id__in=[str(each) for each in theirs]).exists()
+    assert not mine.exists()
+    assert AuditEntry.objects.get(object_id=str(other.pk)).changes == {"last_name": None}
 
 
 def test_a_token_that_outlives_the_account_opens_nothing(api, ana):
