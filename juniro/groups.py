@@ -1,8 +1,8 @@
 """Who may do what in the admin: one line for each model, and behind each group its rights.
 
-`view`, `add`, `change` and `delete` are Django's; any other right is one of the model's own (`Meta.permissions`), and is
-what a verb asks for. A model without a group is for superusers alone; a model that is on no line fails the tests.
-After a change here, a migration with `core.operations.SeedGroups()` brings the databases along.
+`view`, `add`, `change` and `delete` are Django's; any other right is one of the model's own (`Meta.permissions`) and
+is what a verb asks for. A model that is on no line fails the tests. After a change here, a migration with
+`core.operations.SeedGroups()` brings the databases along, and `manage.py groups` the table in docs/access.md.
 """
 
 SUPPORT, VERIFICATION, FINANCE, CONTENT, ADMINISTRATORS = GROUPS = (
@@ -71,7 +71,16 @@ RIGHTS: dict[str, dict[str, str]] = {
     "core.IdempotencyKey": may("view"),
     "auth.Group": may("view"),
     "admin.LogEntry": may("view"),
+    "core.AuditEntry": may("view"),
+    "regions.SharedAuditEntry": may("view"),
 }
+
+
+def as_table() -> str:
+    """The whole of it for docs/access.md."""
+    head = ["| | " + " | ".join(GROUPS) + " |", "|---|" + "---|" * len(GROUPS)]
+    rows = [f"| `{label}` | {' | '.join(said.get(group, '–') for group in GROUPS)} |" for label, said in RIGHTS.items()]
+    return "\n".join([*head, *rows])
 
 
 def codenames(label: str, rights: str) -> list[str]:

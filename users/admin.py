@@ -80,7 +80,10 @@ def set_active(value: bool) -> Any:
 
 @admin.register(User)
 class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
-    """Deleting an account is erasure, with rules of its own. Only superusers touch staff accounts."""
+    """Deleting an account is erasure, with rules of its own.
+
+    Administrators make staff accounts and hand out groups; only superusers make superusers.
+    """
 
     form = StaffChangeForm
     add_form = StaffCreationForm
@@ -138,24 +141,23 @@ class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
         place = (None, {"fields": ["role", "home_region", "country"]})
         if not obj.is_staff:
             return [(None, {"fields": ["who", "auth_id", "related"]}), place, seen]
-        if not request.user.is_superuser:
-            return [(None, {"fields": ["who"]}), place, seen]
-        rights = ["is_staff", "is_superuser", "groups", "user_permissions"]
+        if not self.has_change_permission(request, obj):
+            return [(None, {"fields": ["who", "groups"]}), place, seen]
+        rights = ["is_staff", "is_superuser", "groups", "user_permissions"] if request.user.is_superuser else ["groups"]
         return [(None, {"fields": ["email", "password"]}), ("Rights", {"fields": rights}), place, seen]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_superuser
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Of other people's rows nothing is edited by hand; of staff's, only by superusers."""
-        if isinstance(obj, User):
-            return obj.is_staff and request.user.is_superuser
+        """Of other people's rows nothing is edited by hand; of a superuser's, only by superusers."""
+        if isinstance(obj, User) and (not obj.is_staff or (obj.is_superuser and not request.user.is_superuser)):
+            return False
         return super().has_change_permission(request, obj)
 
     def has_suspend_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        if isinstance(obj, User) and (obj == request.user or (obj.is_staff and not request.user.is_superuser)):
+        if isinstance(obj, User) and (
+            obj == request.user or (obj.is_staff and not self.has_change_permission(request, obj))
+        ):
             return False
-        return request.user.has_perm("users.change_user")
+        return request.user.has_perm("users.suspend_user")
 
     def has_reset_factor_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """One's own is renewed with a code, under Second factor."""

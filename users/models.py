@@ -76,6 +76,10 @@ class User(Model, AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(condition=Q(auth_id__isnull=False) | Q(is_staff=True), name="user_has_a_door"),
         ]
         indexes = [models.Index(fields=["email"], name="user_email")]
+        permissions = [
+            ("suspend_user", "Can suspend and reinstate people"),
+            ("reset_second_factor", "Can reset the second factor of staff"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.role} {self.pk}"

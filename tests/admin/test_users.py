@@ -43,7 +43,7 @@ def page(user: User, verb: str = "change") -> str:
 def support():
     """A member of staff who may see and suspend people, and no superuser."""
     user = staff(email="support@juniro.example")
-    user.user_permissions.add(*Permission.objects.filter(codename__in=["view_user", "change_user"]))
+    user.user_permissions.add(*Permission.objects.filter(codename__in=["view_user", "suspend_user"]))
     return user
 
 
