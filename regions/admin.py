@@ -1,20 +1,31 @@
 """What both regions share. It lies in the global database, which may be out of reach while this region works on."""
 
+import json
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from django.contrib import admin
 from django.db import OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast
+from django.forms import CharField, ChoiceField, JSONField, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from core.admin import Admin, ReadOnly, code, pretty
-from regions import flags
-from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
+from core.acting import audited
+from core.admin import Admin, ReadOnly, TrailAdmin, code, pretty, verb
+from core.admin.history import staff_emails, who_of
+from regions import config, flags
+from regions.models import AppConfig, FeatureFlag, RatingAggregate, SharedAuditEntry, SlugReservation
+from regions.shared import SharedValues
 
 log = structlog.get_logger("juniro.admin")
 
@@ -47,48 +58,140 @@ class GlobalAdmin(Admin):
             return TemplateResponse(request, "admin/unavailable.html", context, status=503)
 
 
-class KeyAdmin(GlobalAdmin):
-    """Rows that the code knows by their key: it stays as it was made."""
+class KeyForm(ModelForm):
+    """Rows that the code knows by their key: one that it does not know would switch nothing."""
 
+    known: ClassVar[Callable[[], dict[str, str]]]
+    description = CharField(
+        widget=UnfoldAdminTextInputWidget, help_text="What it does, for who stands here at night", max_length=500
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if "key" in self.fields:
+            there = set(self._meta.model._default_manager.values_list("key", flat=True))
+            left = [(key, f"{key}: {text}") for key, text in type(self).known().items() if key not in there]
+            self.fields["key"] = ChoiceField(choices=left, widget=UnfoldAdminSelectWidget)
+
+
+class KeyAdmin(GlobalAdmin):
+    """Values of both regions; every process sees a change within seconds."""
+
+    shared: ClassVar[SharedValues]
     search_fields = ["key", "description"]
     ordering = ["key"]
+    # A bulk delete is no way to switch something off.
+    actions: Any = []
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        self.staff = staff_emails()
+        last = SharedAuditEntry.objects.filter(object_id=Cast(OuterRef("pk"), TextField())).order_by("-pk")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(actor_id=Subquery(last.values("actor_id")[:1]), actor_region=Subquery(last.values("region")[:1]))
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [*super().get_readonly_fields(request, obj), *(["key"] if obj else [])]
+        return [*super().get_readonly_fields(request, obj), *(["key", "changed_by"] if obj else [])]
+
+    @display(description="Changed by")
+    def changed_by(self, row: Any) -> SafeString | str:
+        """Staff of the other region are known by their id alone: who they are does not leave it."""
+        if row.actor_id is None or row.actor_id in self.staff:
+            return who_of(row, self.staff)
+        return format_html("{} ({})", code(row.actor_id), row.actor_region.upper())
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        self.forget(obj.key)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        super().delete_model(request, obj)
+        self.forget(obj.key)
+
+    def forget(self, key: str) -> None:
+        # After the commit: before it, another process would cache the old value again.
+        transaction.on_commit(partial(self.shared.forget, key), using="global")
+
+
+class FlagForm(KeyForm):
+    known = staticmethod(lambda: flags.KNOWN)
+
+
+def switch(value: bool) -> Callable[..., None]:
+    def run(flag: FeatureFlag, *, now: datetime) -> None:
+        FeatureFlag.objects.filter(pk=flag.pk).update(value=value, updated_at=now)
+        transaction.on_commit(partial(flags.forget, flag.key), using="global")
+
+    return run
 
 
 @admin.register(FeatureFlag)
 class FeatureFlagAdmin(KeyAdmin):
-    """Switches of both regions; every process sees a change within seconds."""
+    """Switched by a verb, which asks first: it holds for both regions."""
 
-    list_display = ["key", "value", "description", "updated_at"]
-    list_editable = ["value"]
+    form = FlagForm
+    shared = flags.shared
+    list_display = ["key", "state", "description", "updated_at", "changed_by"]
     list_filter = ["value"]
-    # A bulk delete is no way to switch something off.
-    actions: Any = []
+    actions: Any = ["switch_on", "switch_off"]
+    actions_detail = ["switch_on", "switch_off"]
+    switch_on = verb(
+        title="Switch on in both regions",
+        past="Switched on",
+        when=lambda flag: not flag.value,
+        run=switch(True),
+        icon="toggle_on",
+        variant=ActionVariant.SUCCESS,
+    )
+    switch_off = verb(
+        title="Switch off in both regions",
+        past="Switched off",
+        when=lambda flag: flag.value,
+        run=switch(False),
+        icon="toggle_off",
+        variant=ActionVariant.DANGER,
+    )
 
-    def save_model(self, request: HttpRequest, obj: FeatureFlag, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        self.forget(obj.key)
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["key", "state", "description", "changed_by", *self.stamps] if obj else ["key", "description"]
 
-    def delete_model(self, request: HttpRequest, obj: FeatureFlag) -> None:
-        super().delete_model(request, obj)
-        self.forget(obj.key)
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), *(["state"] if obj else [])]
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[FeatureFlag]) -> None:
-        keys = list(queryset.values_list("key", flat=True))
-        super().delete_queryset(request, queryset)
-        for key in keys:
-            self.forget(key)
+    @display(description="State", ordering="value", label={"On": "success", "Off": "info"})
+    def state(self, row: FeatureFlag) -> str:
+        return "On" if row.value else "Off"
 
-    def forget(self, key: str) -> None:
-        # After the commit: before it, another process would cache the old value again.
-        transaction.on_commit(partial(flags.forget, key), using="global")
+    def state_of(self, row: FeatureFlag) -> str:
+        return "on" if row.value else "off"
+
+
+class ConfigForm(KeyForm):
+    known = staticmethod(lambda: {key: text for key, (_, text) in config.KNOWN.items()})
+    value = JSONField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget({"rows": 4}),
+        help_text="JSON. Left empty, it is the value that stands without a row.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        default, _ = config.KNOWN.get(cleaned.get("key") or self.instance.key, (None, ""))
+        value = cleaned.get("value")
+        if value is None and "value" not in self.errors:
+            cleaned["value"] = self.instance.value = default
+        elif default is not None and value is not None and not config.same_shape(value, default):
+            self.add_error("value", f"It must look like {json.dumps(default)}.")
+        return cleaned
 
 
 @admin.register(AppConfig)
 class AppConfigAdmin(KeyAdmin):
-    list_display = ["key", "shown", "description", "updated_at"]
+    form = ConfigForm
+    shared = config.shared
+    list_display = ["key", "shown", "description", "updated_at", "changed_by"]
 
     @display(description="Value")
     def shown(self, row: AppConfig) -> str:
@@ -113,3 +216,13 @@ class RatingAggregateAdmin(ReadOnly, GlobalAdmin):
     @display(description="Of", ordering="subject_id")
     def rated(self, row: RatingAggregate) -> str:
         return code(row.subject_id)
+
+
+@admin.register(SharedAuditEntry)
+class SharedAuditEntryAdmin(TrailAdmin, GlobalAdmin):
+    """Who switched what, in either region. Staff of the other one are known by their id alone."""
+
+    list_display = ["at", "region", *TrailAdmin.list_display[1:]]
+
+    def followed(self) -> list[str]:
+        return sorted(each for each in audited() if each.startswith("regions."))

@@ -9,6 +9,13 @@ from regions.shared import SharedValues
 
 log = structlog.get_logger("juniro.config")
 
+# Every value that the code asks for: what stands until ops make a row for it, and what it is for.
+KNOWN: dict[str, tuple[Any, str]] = {
+    "REFUND_APPROVAL_ABOVE_CENTS": (
+        {"USD": 20_000, "INR": 1_500_000},
+        "A refund by hand above this amount, in cents or paise by currency, needs a second member of staff",
+    ),
+}
 shared = SharedValues(AppConfig, "config")
 forget = shared.forget
 T = TypeVar("T")

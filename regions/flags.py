@@ -4,6 +4,11 @@ from core.errors import FeatureDisabled
 from regions.models import FeatureFlag
 from regions.shared import SharedValues
 
+# Every flag that the code asks for, with what it switches. It is off until ops make a row for it.
+KNOWN = {
+    "MESSAGING_ENABLED": "Parents and providers can write to each other",
+    "AI_SEARCH_ENABLED": "Search understands whole sentences",
+}
 shared = SharedValues(FeatureFlag, "flag")
 forget = shared.forget
 

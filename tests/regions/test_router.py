@@ -50,7 +50,7 @@ def test_no_column_of_the_global_database_can_name_a_person():
         "slug", "region", "subject", "subject_id", "count", "average",
         # The id of a provider account, as subject_id may be, and only until the account is there.
         "held_for",
-        # Who of staff changed a flag: an id, and their own region alone knows whose. `changes` are of the columns above.
+        # Who of staff changed a flag: an id, and their region alone knows whose. `changes` are of the columns above.
         "at", "model", "object_id", "action", "changes", "actor_id", "request_id", "source",
     }  # fmt: skip
 

@@ -9,14 +9,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from geography.management.commands import seed_geography
 from marketplace.management.commands import seed_categories, seed_demo
+from regions import flags
 from regions.models import FeatureFlag
 from users.models import User
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@juniro.localhost", "juniro-local"
-FLAGS = {
-    "MESSAGING_ENABLED": "Parents and providers can write to each other",
-    "AI_SEARCH_ENABLED": "Search understands whole sentences",
-}
 
 
 class Command(BaseCommand):
@@ -36,7 +33,7 @@ class Command(BaseCommand):
         seed_demo.seed(activities=options["activities"])
         # By name: it belongs to the payments, which stand above the catalogue.
         call_command("seed_history", stdout=self.stdout)
-        for key, description in FLAGS.items():
+        for key, description in flags.KNOWN.items():
             FeatureFlag.objects.get_or_create(key=key, defaults={"description": description})
         if not User.objects.filter(is_staff=True, email=ADMIN_EMAIL).exists():
             User.objects.create_superuser(ADMIN_EMAIL, ADMIN_PASSWORD)
