@@ -38,6 +38,7 @@ class TrailAdmin(ReadOnlyAdmin):
     list_display = ["at", "who", "source", "model", "row", "what", "changed"]
     list_display_links = ["at"]
     list_filter = ["action", ModelFilter]
+    search_ids: ClassVar[list[str]] = ["object_id"]
     search_help_text = "The id of a row, a user, a request or a task; or the e-mail of a member of staff"
     exclude = ["changes", "actor_id", "object_id", "action"]
     readonly_fields = ["who", "row", "what", "changed"]

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.django_db(databases=["default", "global"])
 # Who may use each verb of a model, besides superusers and administrators.
 VERBS = {
     "bookings.Review": {"hide": "content", "show": "content", "dismiss": "content"},
-    "geography.City": {"activate": "", "deactivate": ""},
-    "geography.Country": {"activate": "", "deactivate": ""},
-    "geography.Locality": {"activate": "", "deactivate": ""},
+    "geography.City": {"open": "", "close": ""},
+    "geography.Country": {"open_market": "", "close": ""},
+    "geography.Locality": {"open": "", "close": ""},
     "marketplace.Category": {"activate": "content", "deactivate": "content"},
     "notifications.Notification": {"retry": "support", "previews": "support"},
     "payments.Payment": {"end_review": "finance"},
