@@ -8,11 +8,12 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import Count, Q, QuerySet
 from django.forms import CheckboxSelectMultiple, Form, ModelMultipleChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -55,7 +56,7 @@ def hidden_with(cities: QuerySet[City], *, now: datetime) -> list[str]:
     ]
 
 
-def shown_with(cities: QuerySet[City], *, now: datetime) -> dict[Any, dict[str, int]]:
+def shown_with(cities: QuerySet[City], *, now: datetime) -> dict[Any, Any]:
     """What appears in the catalogue with each of these cities, by its id: activities with sessions to come."""
     coming = Session.objects.filter(
         location__city__in=cities,
@@ -153,10 +154,18 @@ def closing(tells: Any) -> Any:
     )
 
 
+class PlaceImportForm(ImportForm):
+    def clean_import_file(self) -> Any:
+        file = self.cleaned_data["import_file"]
+        if file.size > settings.MAX_BODY_BYTES:
+            raise ValidationError(f"At most {filesizeformat(settings.MAX_BODY_BYTES)} at once, please.")
+        return file
+
+
 class PlaceAdmin(Admin, ImportExportModelAdmin):
     """Import and export as CSV. The upload waits for its confirmation in Redis, not on this process's disk."""
 
-    import_form_class = ImportForm
+    import_form_class = PlaceImportForm
     export_form_class = ExportForm
     formats = [CSV]
     tmp_storage_class = CacheStorage

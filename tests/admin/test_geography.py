@@ -284,6 +284,23 @@ def test_a_csv_without_its_columns_is_refused_in_words(ops):
     assert City.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe\x00code", "Ensure you have chosen the correct format for the file"),
+        (b"code,name\n" + b"x" * 1024 * 1024, "At most 1.0\xa0MB at once, please."),
+        (b"", "The submitted file is empty."),
+    ],
+    ids=["not UTF-8", "too large", "empty"],
+)
+def test_what_is_no_csv_is_refused_in_words(ops, content, said):
+    file = SimpleUploadedFile("rows.csv", content, "text/csv")
+    answer = ops.post(f"{COUNTRIES}import/", {"import_file": file, "format": "0"})
+    assert answer.status_code == 200
+    assert said in answer.content.decode()
+    assert Country.objects.count() == 0
+
+
 def test_localities_go_out_and_come_in_by_csv(ops):
     austin = make.CityFactory()
     Locality.objects.create(city=austin, name="Downtown", slug="downtown")

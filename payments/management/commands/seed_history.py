@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from bookings.models import Booking, Review, ReviewReport, Seat
@@ -72,8 +73,9 @@ def families() -> list[Child]:
         children.append(
             Child(id=row_id("child", number), parent=parent, first_name=f"Demo {number}", birth_date="2019-05-01")
         )
-    for rows in (users, parents, children):
-        type(rows[0]).objects.bulk_create(rows)
+    User.objects.bulk_create(users)
+    Parent.objects.bulk_create(parents)
+    Child.objects.bulk_create(children)
     return children
 
 
@@ -84,7 +86,7 @@ class History:
         self.classes, self.children, self.now = classes, children, now
         self.chance = random.Random(7)
         self.zone = ZoneInfo(ZONES[settings.REGION])
-        self.rows: dict[type, list[Any]] = {
+        self.rows: dict[type[Model], list[Any]] = {
             each: [] for each in (Session, Booking, Seat, Payment, Refund, Review, ReviewReport)
         }
 
@@ -100,7 +102,7 @@ class History:
         self.failing_event()
         return len(self.rows[Booking])
 
-    def add(self, model: type, **fields: Any) -> Any:
+    def add(self, model: type[Model], **fields: Any) -> Any:
         row = model(id=row_id(model.__name__, len(self.rows[model])), **fields)
         self.rows[model].append(row)
         return row
