@@ -45,3 +45,16 @@ class OptionalURLField(serializers.URLField):
 
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]
         return value or None
+
+
+class UploadFormSerializer(Serializer):
+    """Post `fields`, then the file as `file`, to `url` as multipart/form-data."""
+
+    url = serializers.URLField()
+    fields = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]
+    max_bytes = serializers.IntegerField()
+    expires_at = serializers.DateTimeField()
+
+
+class UploadedSerializer(Serializer):
+    size_bytes = serializers.IntegerField()

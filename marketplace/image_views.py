@@ -3,35 +3,30 @@
 from typing import Any
 from uuid import UUID
 
-from django.core import signing
-from django.core.exceptions import SuspiciousOperation
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import FileResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from core import query
-from core.errors import Forbidden, InvalidState, MalformedRequest, NotFound, PayloadTooLarge, ValidationFailed
+from core.errors import InvalidState, NotFound
+from core.upload_views import UploadView
 from marketplace import images
 from marketplace.models import ActivityImage
 from marketplace.provider_serializers import (
     AnnouncedImageSerializer,
     ImageSerializer,
     NewImageSerializer,
-    UploadedSerializer,
 )
 from marketplace.provider_views import STAFF_ACTIONS, own_activity
 from providers.permissions import STAFF_ONLY, own_account
 
-# The form around the file.
-FORM_BYTES = 64 * 1024
 A_YEAR = 31_536_000
 
 
@@ -90,57 +85,17 @@ class ImageViewSet(GenericViewSet[ActivityImage]):
         return Response(None)
 
 
-class UploadView(APIView):
-    """Takes in a file where uploads lie in a folder; the form's token says who may, and until when."""
+class ImageUploadView(UploadView):
+    """Takes in the file of a picture that was announced."""
 
-    authentication_classes = ()
-    permission_classes = ()
-    parser_classes = (MultiPartParser,)
-    errors = {"POST": (Forbidden, InvalidState)}
+    def name(self, upload_id: UUID) -> str:
+        return images.incoming(upload_id)
 
-    @extend_schema(
-        request={
-            "multipart/form-data": {
-                "type": "object",
-                "required": ["token", "file"],
-                "properties": {"token": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
-            }
-        },
-        responses={201: UploadedSerializer},
-    )
-    def post(self, request: Request, image_id: UUID) -> Response:
-        if not isinstance(default_storage, FileSystemStorage):
-            raise NotFound
-        too_large = PayloadTooLarge(f"The file may be {images.MOST_BYTES // 1024 // 1024} MiB at most.")
-        length = request.META.get("CONTENT_LENGTH") or ""
-        if length.isdigit() and int(length) > images.MOST_BYTES + FORM_BYTES:
-            raise too_large
-        try:
-            token, file = request.POST.get("token", ""), request.FILES.get("file")
-        except SuspiciousOperation:
-            raise MalformedRequest("The form is not valid.") from None
-        self.check_token(token, image_id)
-        image = ActivityImage.objects.filter(pk=image_id).first()
-        if image is None:
-            raise NotFound
-        if image.status != ActivityImage.Status.PENDING:
+    def announced(self, upload_id: UUID) -> ActivityImage | None:
+        image = ActivityImage.objects.filter(pk=upload_id).first()
+        if image and image.status != ActivityImage.Status.PENDING:
             raise InvalidState("This picture is complete. Announce another one.")
-        if file is None:
-            raise ValidationFailed("Send the file as the form's field `file`.", field="file")
-        if file.size > images.MOST_BYTES:
-            raise too_large
-        if file.content_type != image.content_type:
-            raise ValidationFailed(f"A file of the type {image.content_type} was announced.", field="file")
-        default_storage.save(images.incoming(image.pk), file)
-        return Response({"size_bytes": file.size}, status.HTTP_201_CREATED)
-
-    def check_token(self, token: Any, image_id: UUID) -> None:
-        try:
-            signed = images.signer().unsign(str(token), max_age=images.FORM_VALID_FOR)
-        except signing.BadSignature:
-            signed = ""
-        if signed != str(image_id):
-            raise Forbidden("This form is not valid, or no longer. Announce the picture again.")
+        return image
 
 
 class ImageFileView(APIView):

@@ -5,8 +5,9 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
+from core import pictures
 from core.models import Currency
-from core.serializers import LineField, ModelSerializer, OptionalURLField, Serializer
+from core.serializers import LineField, ModelSerializer, OptionalURLField, Serializer, UploadFormSerializer
 from marketplace import images
 from marketplace.catalogue import open_categories
 from marketplace.models import Activity, ActivityImage, Category, Offering
@@ -42,21 +43,8 @@ class ImageSerializer(ModelSerializer):
 
 
 class NewImageSerializer(Serializer):
-    content_type = serializers.ChoiceField(list(images.FORMATS))
+    content_type = serializers.ChoiceField(list(pictures.FORMATS))
     alt = LineField(max_length=300, allow_blank=True, default="")
-
-
-class UploadFormSerializer(Serializer):
-    """Post `fields`, then the file as `file`, to `url` as multipart/form-data."""
-
-    url = serializers.URLField()
-    fields = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]
-    max_bytes = serializers.IntegerField()
-    expires_at = serializers.DateTimeField()
-
-
-class UploadedSerializer(Serializer):
-    size_bytes = serializers.IntegerField()
 
 
 class AnnouncedImageSerializer(ImageSerializer):

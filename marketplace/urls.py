@@ -1,6 +1,6 @@
 from django.urls import path
 
-from marketplace.image_views import ActivityImageViewSet, ImageViewSet, UploadView
+from marketplace.image_views import ActivityImageViewSet, ImageUploadView, ImageViewSet
 from marketplace.import_views import ImportView
 from marketplace.provider_views import (
     ActivityOfferingViewSet,
@@ -50,7 +50,7 @@ urlpatterns = [
     ),
     path("provider/images/<uuid:pk>", ImageViewSet.as_view({"patch": "partial_update", "delete": "destroy"})),
     path("provider/images/<uuid:pk>/complete", ImageViewSet.as_view({"post": "complete"})),
-    path("uploads/<uuid:image_id>", UploadView.as_view()),
+    path("uploads/<uuid:upload_id>", ImageUploadView.as_view()),
     path(
         "provider/activities/<uuid:activity_id>/sessions",
         ScheduleViewSet.as_view({"get": "list", "post": "create"}),

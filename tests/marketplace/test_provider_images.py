@@ -16,8 +16,9 @@ from django.core.files.storage import default_storage, storages
 from django.db.models import Max
 from PIL import ExifTags, Image, ImageCms, ImageDraw
 
+from core import pictures, uploads
 from core.errors import ValidationFailed
-from juniro.settings import uploads
+from juniro.settings import uploads as storage
 from marketplace import images, upkeep
 from marketplace.models import ActivityImage
 from marketplace.tasks import delete_image_files, tidy_images
@@ -31,7 +32,7 @@ BOUNDARY = "a-boundary-that-no-picture-holds"
 @pytest.fixture(autouse=True)
 def folder(settings, tmp_path):
     """Uploads lie in a folder of this test."""
-    settings.STORAGES = settings.STORAGES | {"default": uploads(f"file://{tmp_path}")}
+    settings.STORAGES = settings.STORAGES | {"default": storage(f"file://{tmp_path}")}
     return tmp_path
 
 
@@ -208,7 +209,7 @@ def test_only_the_form_may_upload_and_only_for_an_hour(api, caller, activity, fo
     for token in ("", "x", other["fields"]["token"], form["fields"]["token"][:-1]):
         assert post(api, form, picture(), token=token).code == (403, "FORBIDDEN")
     with time_machine.travel(now - timedelta(minutes=62), tick=False):
-        old = images.signer().sign(form["url"].rpartition("/")[2])
+        old = uploads.signer().sign("incoming/" + form["url"].rpartition("/")[2])
     assert post(api, form, picture(), token=old).code == (403, "FORBIDDEN")
     assert files(folder) == []
     assert post(api, form, picture()).status == 201
@@ -222,10 +223,10 @@ def test_a_file_is_of_the_kind_that_was_announced(api, caller, activity, folder)
 
 def test_a_file_is_not_larger_than_10_mib(api, caller, activity, folder):
     form = announce(caller, activity).data["upload"]
-    just_too_much = post(api, form, b"x" * (images.MOST_BYTES + 1))
+    just_too_much = post(api, form, b"x" * (uploads.MOST_BYTES + 1))
     assert just_too_much.code == (413, "PAYLOAD_TOO_LARGE")
     assert "10 MiB" in just_too_much.error["message"]
-    assert post(api, form, b"x" * (images.MOST_BYTES + 70_000)).code == (413, "PAYLOAD_TOO_LARGE")
+    assert post(api, form, b"x" * (uploads.MOST_BYTES + 70_000)).code == (413, "PAYLOAD_TOO_LARGE")
     assert files(folder) == []
 
 
@@ -291,7 +292,7 @@ def test_what_is_no_picture_is_never_shown(api, caller, activity, folder, name):
     activity.refresh_from_db()
     assert (ActivityImage.objects.get().status, activity.image_url) == ("pending", "")
     # The form may be used again.
-    assert post(api, announced["upload"], picture(images.FORMATS[content_type]), content_type).status == 201
+    assert post(api, announced["upload"], picture(pictures.FORMATS[content_type]), content_type).status == 201
     assert complete(caller, announced["id"]).status == 200
 
 
@@ -302,7 +303,7 @@ def test_a_bomb_is_not_unpacked(side, reason):
     data[16:24] = side.to_bytes(4, "big") * 2
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     with pytest.raises(ValidationFailed, match=reason):
-        images.redraw(bytes(data), content_type="image/png")
+        pictures.redraw(bytes(data), content_type="image/png")
 
 
 def test_a_picture_with_a_script_behind_it_is_drawn_without(api, caller, activity):
@@ -523,10 +524,10 @@ def test_two_who_complete_at_once_show_one_picture(api, at_once, folder):
 
 
 def test_who_would_wait_for_long_comes_again(api, caller, activity, monkeypatch):
-    monkeypatch.setattr(images, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(pictures, "PATIENCE_SECONDS", 0.01)
     announced = announce(caller, activity).data
     post(api, announced["upload"], picture())
-    with images.at_the_desk():
+    with pictures.at_the_desk():
         answer = complete(caller, announced["id"])
     assert answer.code == (503, "SERVICE_UNAVAILABLE")
     assert complete(caller, announced["id"]).status == 200
@@ -577,7 +578,7 @@ def bucket(settings, tmp_path, monkeypatch):
     }  # fmt: skip
     (tmp_path / "key.json").write_text(json.dumps(account))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-    settings.STORAGES = settings.STORAGES | {"default": uploads("gs://juniro-us/region")}
+    settings.STORAGES = settings.STORAGES | {"default": storage("gs://juniro-us/region")}
     return storages["default"]
 
 
@@ -596,5 +597,6 @@ def test_a_bucket_gets_a_form_that_google_checks(caller, activity, bucket):
 
 def test_with_a_bucket_nothing_is_uploaded_through_us(api, caller, activity, bucket):
     announced = announce(caller, activity).data
-    form = {"url": f"/v1/uploads/{announced['id']}", "fields": {"token": images.signer().sign(announced["id"])}}
+    token = uploads.signer().sign(f"incoming/{announced['id']}")
+    form = {"url": f"/v1/uploads/{announced['id']}", "fields": {"token": token}}
     assert post(api, form, picture()).code == (404, "NOT_FOUND")
