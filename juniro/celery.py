@@ -32,6 +32,7 @@ app.conf.beat_schedule = {
     "complete what has ended": {"task": "bookings.tasks.complete_ended", "schedule": 60.0},
     "push ratings": {"task": "bookings.tasks.push_ratings", "schedule": 60.0},
     "tidy images": {"task": "marketplace.tasks.tidy_images", "schedule": 86400.0},
+    "tidy attachments": {"task": "messaging.tasks.tidy_attachments", "schedule": 86400.0},
     "send invitations": {"task": "providers.tasks.send_invitations", "schedule": 60.0},
     "settle slugs": {"task": "providers.tasks.settle_slugs", "schedule": 300.0},
     "purge invitations": {"task": "providers.tasks.purge_invitations", "schedule": 86400.0},

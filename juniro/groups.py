@@ -29,6 +29,7 @@ RIGHTS: dict[str, dict[str, str]] = {
     "users.AccountTombstone": may("view"),
     "messaging.Conversation": may("view", SUPPORT),
     "messaging.Message": may("view"),
+    "messaging.Attachment": may("view"),
     "messaging.MessageReport": may("view", SUPPORT, CONTENT),
     "notifications.Notification": may("view change", SUPPORT),
     "notifications.NotificationPreference": may("view", SUPPORT),

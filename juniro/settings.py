@@ -533,6 +533,7 @@ UNFOLD = {
                 "users.Consent": {"icon": "fact_check"},
                 "messaging.Conversation": {"icon": "forum"},
                 "messaging.Message": {"icon": "chat"},
+                "messaging.Attachment": {"icon": "attach_file"},
                 "messaging.MessageReport": {"icon": "flag"},
                 "notifications.Notification": {"icon": "notifications", "badge": "notifications.admin.failed"},
                 "notifications.NotificationPreference": {"icon": "notifications_off"},

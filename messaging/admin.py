@@ -8,7 +8,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
 from core.admin import ReadOnlyAdmin, label, link, links, list_url
-from messaging.models import Conversation, Message, MessageReport
+from messaging.models import Attachment, Conversation, Message, MessageReport
 
 
 @admin.register(Conversation)
@@ -55,6 +55,32 @@ class MessageAdmin(ReadOnlyAdmin):
     @display(description="Sender", ordering="sender_id")
     def sender_link(self, row: Message) -> Any:
         return link("users.User", row.sender_id)
+
+
+@admin.register(Attachment)
+class AttachmentAdmin(ReadOnlyAdmin):
+    """That there is a file, and of which kind; what it is called and shows is between the two."""
+
+    list_display = [
+        "short_id", "conversation_link", "message_link", "uploader_link", "content_type", "state", "size_bytes",
+        "created_at",
+    ]  # fmt: skip
+    list_filter = ["status", "content_type"]
+    search_ids = ["id", "conversation_id", "message_id", "uploader_id"]
+    exclude = ["name"]
+    state = label("status", {"pending": "warning", "ready": "info", "sent": "success"})
+
+    @display(description="Conversation", ordering="conversation_id")
+    def conversation_link(self, row: Attachment) -> Any:
+        return link("messaging.Conversation", row.conversation_id)
+
+    @display(description="Message", ordering="message_id")
+    def message_link(self, row: Attachment) -> Any:
+        return link("messaging.Message", row.message_id)
+
+    @display(description="Uploader", ordering="uploader_id")
+    def uploader_link(self, row: Attachment) -> Any:
+        return link("users.User", row.uploader_id)
 
 
 @admin.register(MessageReport)

@@ -88,7 +88,7 @@ class Conversation(Lifecycle, Model):
 
 
 class Message(Model):
-    """One message; `attachments` is a list of `{"url", "type", "name"}`.
+    """One message; `attachments` is a list of `{"id", "url", "type", "name", "size_bytes"}`, `url` within our storage.
 
     `number` counts from 1 within its conversation, without gaps, in the order of commit: what a client asks for
     with `after` cannot slip in before what it has seen.
@@ -119,6 +119,52 @@ class Message(Model):
 
     def __str__(self) -> str:
         return f"message {self.pk}"
+
+
+class AttachmentStatus(models.TextChoices):
+    PENDING = "pending"
+    READY = "ready"
+    SENT = "sent"
+
+
+class Attachment(Lifecycle, Model):
+    """A file for a message: announced, uploaded, checked and made ready, then sent with exactly one message.
+
+    `content_type` is what was announced, and once it is ready what the file is. The file is named for its id.
+    """
+
+    Status = AttachmentStatus
+
+    TRANSITIONS = {Status.PENDING: {Status.READY}, Status.READY: {Status.SENT}}
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="attachments")
+    uploader = models.ForeignKey("users.User", models.PROTECT, related_name="+")
+    message = models.ForeignKey(Message, models.CASCADE, null=True, related_name="+")
+    content_type = models.CharField(max_length=50)
+    name = models.CharField(max_length=100, help_text="As the sender calls it")
+    status = status_field(Status, Status.PENDING)
+    size_bytes = models.PositiveIntegerField(null=True)
+
+    privacy = Privacy(
+        high="name",
+        operational="conversation uploader message content_type status size_bytes",
+    )
+
+    class Meta:
+        constraints = [
+            one_of("status", AttachmentStatus.values, "attachment_status_allowed"),
+            models.CheckConstraint(
+                condition=Q(status="sent", message__isnull=False) | (~Q(status="sent") & Q(message__isnull=True)),
+                name="attachment_sent_with_a_message",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="pending") | Q(size_bytes__isnull=False), name="attachment_ready_has_a_size"
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at"], condition=Q(message__isnull=True), name="attachment_unsent")]
+
+    def __str__(self) -> str:
+        return f"attachment {self.pk}"
 
 
 class ReportStatus(models.TextChoices):

@@ -1,12 +1,17 @@
 """Conversations and messages as each side sees them."""
 
 from typing import Any
+from uuid import UUID
 
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.serializers import Serializer
+from core.serializers import ModelSerializer, Serializer, UploadFormSerializer
+from messaging.attachments import MOST_ATTACHMENTS, TYPES, clean, link
 from messaging.masking import mask
-from messaging.models import Conversation, ConversationStatus, Message, MessageReport, Side
+from messaging.models import Attachment, Conversation, ConversationStatus, Message, MessageReport, Side
 
 MAX_CONTENT = 5000
 
@@ -26,7 +31,62 @@ class ConversationRequestSerializer(Serializer):
 
 
 class MessageRequestSerializer(Serializer):
-    content = Content()
+    """Some text, or files that are ready, or both."""
+
+    content = Content(required=False, allow_blank=True, default="")
+    attachment_ids = serializers.ListField(
+        child=serializers.UUIDField(), required=False, default=list, max_length=MOST_ATTACHMENTS
+    )
+
+    def validate_attachment_ids(self, ids: list[UUID]) -> list[UUID]:
+        if len(set(ids)) < len(ids):
+            raise serializers.ValidationError("Name each attachment once.")
+        return ids
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        if not given["content"] and not given["attachment_ids"]:
+            raise serializers.ValidationError({"content": "Write something, or attach a file."})
+        return given
+
+
+class NewAttachmentSerializer(Serializer):
+    content_type = serializers.ChoiceField(list(TYPES))
+    name = serializers.CharField(max_length=200, help_text="What the sender calls the file")
+
+    def validate_name(self, name: str) -> str:
+        return clean(name)
+
+
+class AttachmentSerializer(ModelSerializer):
+    """A file that is not sent yet, as its sender sees it; `url` opens it for some minutes, once it is ready."""
+
+    type = serializers.CharField(source="content_type")
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Attachment
+        fields = ["id", "conversation_id", "status", "url", "type", "name", "size_bytes", "created_at"]
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_url(self, row: Attachment) -> str | None:
+        return None if row.status == Attachment.Status.PENDING else link(row.pk, now=timezone.now())
+
+
+class AnnouncedAttachmentSerializer(AttachmentSerializer):
+    upload = UploadFormSerializer(read_only=True)
+
+    class Meta(AttachmentSerializer.Meta):
+        fields = [*AttachmentSerializer.Meta.fields, "upload"]
+
+
+class SentAttachmentSerializer(serializers.Serializer):
+    """A file of a message; `url` opens it for some minutes. Ask for the message again for a fresh one."""
+
+    id = serializers.UUIDField()
+    url = serializers.URLField()
+    type = serializers.CharField()
+    name = serializers.CharField()
+    size_bytes = serializers.IntegerField()
 
 
 class SeenRequestSerializer(Serializer):
@@ -54,6 +114,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
     """A message; `isMine`: the caller's side wrote it. Contacts stay masked until a booking is confirmed."""
 
     content = serializers.SerializerMethodField()
+    attachments = serializers.SerializerMethodField()
     is_mine = serializers.SerializerMethodField()
     conversation_id = serializers.UUIDField()
 
@@ -72,8 +133,17 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         ]
 
     def get_content(self, message: Message) -> str:
-        is_open = message.conversation_id in self.context["acquainted"]
-        return message.content if is_open else mask(message.content)
+        return self.shown(message, message.content)
+
+    @extend_schema_field(SentAttachmentSerializer(many=True, allow_null=True))
+    def get_attachments(self, message: Message) -> list[dict[str, Any]] | None:
+        return message.attachments and [
+            each | {"url": link(each["id"], now=timezone.now()), "name": self.shown(message, each["name"])}
+            for each in message.attachments
+        ]
+
+    def shown(self, message: Message, text: str) -> str:
+        return text if message.conversation_id in self.context["acquainted"] else mask(text)
 
     def get_is_mine(self, message: Message) -> bool:
         return message.sender_type == self.context["side"]
@@ -132,6 +202,8 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
     def get_last_message(self, conversation: Conversation) -> str | None:
         last = getattr(conversation, "last_content", None)
+        if last == "" and (files := len(getattr(conversation, "last_attachments", None) or ())):
+            return "A file" if files == 1 else f"{files} files"
         return None if last is None else self.shown(conversation, last)[:140]
 
     def get_blocked_by_me(self, conversation: Conversation) -> bool:

@@ -3,8 +3,8 @@
 Whoever writes holds the lock of the conversation's row, so that numbers have no gaps and unread counts are true.
 """
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -12,7 +12,8 @@ from django.db.models import Q
 
 from bookings.models import Booking
 from core.errors import Error, InvalidState, NotFound
-from messaging.models import Conversation, Message, MessageReport, Side
+from messaging import attachments
+from messaging.models import Attachment, Conversation, Message, MessageReport, Side
 from notifications.models import Notification
 from notifications.services import notify
 from providers.models import ProviderAccount, ProviderUser
@@ -20,6 +21,8 @@ from users.models import Parent, User
 
 # With one of these, parent and provider know each other, and nothing needs hiding any more.
 ACQUAINTED = (Booking.Status.CONFIRMED, Booking.Status.COMPLETED, Booking.Status.NO_SHOW)
+# What is written in this time is told in one mail, and none goes out if they read it meanwhile.
+GATHERED_FOR = timedelta(minutes=2)
 
 
 class AlreadyReported(Error):
@@ -57,14 +60,18 @@ def send(
     sender: User,
     side: Side,
     content: str,
-    attachments: list[dict[str, Any]] | None = None,
+    attachment_ids: Sequence[UUID] = (),
     now: datetime,
 ) -> Message:
-    """Adds a message; an archived conversation comes back. Raises `InvalidState` where it is blocked."""
+    """Adds a message with the sender's files; an archived conversation comes back.
+
+    Raises `InvalidState` where it is blocked, and where a file is not ready or was sent before; `NotFound` for a file
+    that is not the sender's.
+    """
     with transaction.atomic():
         conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
-        if conversation.status == Conversation.Status.BLOCKED:
-            raise InvalidState("This conversation is blocked.")
+        attachments.refuse_blocked(conversation)
+        files = attachments.take(attachment_ids, conversation=conversation, sender=sender) if attachment_ids else []
         if conversation.status == Conversation.Status.ARCHIVED:
             conversation.move(Conversation.Status.ACTIVE)
         unread = conversation.messages.filter(sender_type=side, read_at=None)
@@ -76,9 +83,11 @@ def send(
             sender=sender,
             sender_type=side,
             content=content,
-            attachments=attachments,
+            attachments=attachments.told(files),
             created_at=now,
         )
+        for each in files:
+            each.move(Attachment.Status.SENT, message=message)
         conversation.last_message_at = now
         conversation.save(update_fields=["last_message_at", "updated_at"])
         if is_first_unread:
@@ -89,6 +98,7 @@ def send(
                 subject_id=conversation.pk,
                 now=now,
                 occasion=str(message.number),
+                wait=GATHERED_FOR,
             )
     return message
 
@@ -116,10 +126,18 @@ def archive(*, conversation_id: UUID) -> None:
     """Puts a conversation away until somebody writes again. Twice does no harm; raises `InvalidState` if blocked."""
     with transaction.atomic():
         conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
-        if conversation.status == Conversation.Status.BLOCKED:
-            raise InvalidState("This conversation is blocked.")
+        attachments.refuse_blocked(conversation)
         if conversation.status == Conversation.Status.ACTIVE:
             conversation.move(Conversation.Status.ARCHIVED)
+
+
+def unarchive(*, conversation_id: UUID) -> None:
+    """Takes a conversation out again. Twice does no harm; raises `InvalidState` if blocked."""
+    with transaction.atomic():
+        conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
+        attachments.refuse_blocked(conversation)
+        if conversation.status == Conversation.Status.ARCHIVED:
+            conversation.move(Conversation.Status.ACTIVE)
 
 
 def block(*, conversation_id: UUID, side: Side) -> None:

@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from core import query
 from core.caching import with_etag
 from core.errors import FeatureDisabled, Forbidden, InvalidState, NotFound
+from core.idempotency import IdempotencyInProgress, IdempotencyKeyReused, idempotent
 from core.pagination import DEFAULT_LIMIT, MAX_LIMIT, MAX_PAGE, ListResponse
 from messaging import services
 from messaging.models import Conversation, Message, Side
@@ -38,6 +39,9 @@ from regions import flags
 from regions.permissions import HomeRegion
 from users.permissions import IsParent, caller
 
+# What a repeated request may be answered besides; the key itself is optional.
+RETRIED = (IdempotencyInProgress, IdempotencyKeyReused)
+
 
 class MessagingEnabled(BasePermission):
     """The flag MESSAGING_ENABLED is on."""
@@ -54,9 +58,11 @@ class MessagingView(APIView):
 
     # Every synced user has a parent's abilities; the staff roles are looked at conversation by conversation.
     permission_classes = (IsAuthenticated, HomeRegion, IsParent, MessagingEnabled)
+    # How often somebody may write: to people less often than to us.
+    write_scope = "write"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.throttle_scope = None if request.method in SAFE_METHODS else "message"
+        self.throttle_scope = None if request.method in SAFE_METHODS else self.write_scope
         super().initial(request, *args, **kwargs)
 
     def roles(self) -> dict[UUID, str]:
@@ -104,15 +110,18 @@ class MessagingView(APIView):
 
 
 def for_display(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
-    last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-number").values("content")[:1]
+    last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-number")
     rows = conversations.with_unread()  # type: ignore[attr-defined]
-    return rows.annotate(last_content=Subquery(last)).select_related("provider", "parent")
+    return rows.annotate(
+        last_content=Subquery(last.values("content")[:1]), last_attachments=Subquery(last.values("attachments")[:1])
+    ).select_related("provider", "parent")
 
 
 class ConversationList(MessagingView, ListAPIView[Conversation]):
     """The caller's conversations, latest first; and beginning one."""
 
-    errors = {"POST": (NotFound, InvalidState)}
+    errors = {"POST": (NotFound, InvalidState, *RETRIED)}
+    write_scope = "message"
     serializer_class = ConversationSerializer
     queryset = Conversation.objects.none()
 
@@ -138,6 +147,7 @@ class ConversationList(MessagingView, ListAPIView[Conversation]):
         return self.get_paginated_response(self.shown(list(page or [])))
 
     @extend_schema(request=ConversationRequestSerializer, responses={201: ConversationSerializer})
+    @idempotent(required=False)
     def post(self, request: Request) -> Response:
         body = ConversationRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -169,7 +179,8 @@ class MessageList(MessagingView):
     number of the last message seen, and the `ETag` of the last answer, costs next to nothing where nothing is new.
     """
 
-    errors = {"POST": (InvalidState,)}
+    errors = {"POST": (InvalidState, *RETRIED)}
+    write_scope = "message"
 
     @extend_schema(
         responses=MessageSerializer(many=True),
@@ -204,6 +215,7 @@ class MessageList(MessagingView):
         return answer
 
     @extend_schema(request=MessageRequestSerializer, responses={201: MessageSerializer})
+    @idempotent(required=False)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         body = MessageRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -212,8 +224,8 @@ class MessageList(MessagingView):
             conversation_id=conversation.pk,
             sender=caller(request),
             side=side,
-            content=body.validated_data["content"],
             now=timezone.now(),
+            **body.validated_data,
         )
         context = {"side": side, "acquainted": services.acquainted([conversation])}
         return Response(MessageSerializer(message, context=context).data, status.HTTP_201_CREATED)
@@ -233,14 +245,20 @@ class ReadView(MessagingView):
 
 
 class ArchiveView(MessagingView):
-    """Puts a conversation away until somebody writes again."""
+    """Puts a conversation away until somebody writes again; DELETE takes it out."""
 
-    errors = {"POST": (InvalidState,)}
+    errors = {"POST": (InvalidState,), "DELETE": (InvalidState,)}
 
     @extend_schema(request=None, responses=ConversationSerializer)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         self.find(conversation_id, to="create")
         services.archive(conversation_id=conversation_id)
+        return Response(self.one(conversation_id))
+
+    @extend_schema(responses=ConversationSerializer)
+    def delete(self, request: Request, conversation_id: UUID) -> Response:
+        self.find(conversation_id, to="create")
+        services.unarchive(conversation_id=conversation_id)
         return Response(self.one(conversation_id))
 
 
@@ -266,6 +284,7 @@ class ReportView(MessagingView):
     """Asks Juniro to look at a message of the other side."""
 
     errors = {"POST": (services.AlreadyReported,)}
+    write_scope = "message"
 
     @extend_schema(request=ReportRequestSerializer, responses={201: ReportSerializer})
     def post(self, request: Request, conversation_id: UUID, number: int) -> Response:

@@ -19,9 +19,15 @@ TOGETHER = 20
 
 
 def notify(
-    user_ids: Iterable[UUID], *, kind: NotificationKind, subject_id: UUID, now: datetime, occasion: str = ""
+    user_ids: Iterable[UUID],
+    *,
+    kind: NotificationKind,
+    subject_id: UUID,
+    now: datetime,
+    occasion: str = "",
+    wait: timedelta = timedelta(0),
 ) -> None:
-    """One notification for each user; a worker delivers it after commit.
+    """One notification for each user; a worker delivers it after commit, or a sweep once `wait` is over.
 
     At most one for each user, kind, subject and `occasion`: give an `occasion` where the same may happen to the same
     row again (a session that is moved twice).
@@ -33,11 +39,13 @@ def notify(
             subject_id=subject_id,
             dedupe_key=dedupe_key(kind, subject_id, user_id, occasion),
             created_at=now,
-            next_attempt_at=now,
+            next_attempt_at=now + wait,
         )
         for user_id in user_ids
     ]
     Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    if wait:
+        return
     # Of those that were there before, none has such an id, and the task finds nothing to do.
     for start in range(0, len(rows), TOGETHER):
         after_commit("notifications.tasks.deliver", *(row.pk for row in rows[start : start + TOGETHER]))

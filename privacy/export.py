@@ -26,7 +26,8 @@ from core.dispatch import after_commit
 from core.envelope import camelize_key
 from core.errors import InvalidState
 from marketplace.models import ParentInterest
-from messaging.models import Conversation, Message, MessageReport
+from messaging.attachments import file_name
+from messaging.models import Attachment, Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Payment, Refund, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
@@ -130,6 +131,13 @@ SECTIONS = [
         "conversation__parent__user",
         "conversation_id number sender_type content attachments read_at created_at",
         without="sender",
+    ),
+    Section(
+        "attachments",
+        Attachment,
+        "message__conversation__parent__user",
+        "id message_id content_type name size_bytes created_at",
+        without="conversation uploader status",
     ),
     Section("message_reports", MessageReport, "reporter", "message_id reason status created_at", without="resolution"),
     Section(
@@ -242,10 +250,10 @@ def make_archive(export_id: UUID, *, now: datetime) -> ExportRequest | None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr("juniro.json", orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
-        for row in data["messages"]:
-            for each in row["attachments"] or []:
-                with default_storage.open(each["name"]) as attachment:
-                    files.writestr(f"attachments/{each['name'].rpartition('/')[2]}", attachment.read())
+        for each in data["attachments"]:
+            name = file_name(each["id"], each["contentType"])
+            with default_storage.open(name) as attachment:
+                files.writestr(name, attachment.read())
     name = default_storage.save(archive_name(export.pk), ContentFile(archive.getvalue()))
     try:
         export.move(ExportRequest.Status.READY, progress=100, file=name, expires_at=now + KEPT_FOR)

@@ -2,17 +2,19 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.core.files.storage import default_storage
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from bookings import reviews
 from bookings.models import Booking, CalendarFeed, Review, ReviewReport
 from core.models import IdempotencyKey
 from marketplace import images
 from marketplace.models import Activity, ActivityImage, Offering, ParentInterest, Session
-from messaging.models import Conversation, Message, MessageReport
+from messaging import attachments
+from messaging.models import Attachment, Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
 from payments.models import Payment, Refund, WebhookEvent
 from privacy.export import archive_name
@@ -46,6 +48,7 @@ def scrub(user: User, *, now: datetime) -> None:
     ReviewReport.objects.filter(Q(reporter=user) | Q(review__in=written)).update(reason=GONE)
     # The whole thread is about this person, whoever wrote which half; and it ends here.
     Message.objects.filter(conversation__in=conversations).update(content="", attachments=None)
+    attachments_of(user).delete()
     conversations.update(subject=None, status=Conversation.Status.BLOCKED, blocked_by=Conversation.Side.PARENT)
     about_them = Q(reporter=user) | Q(message__conversation__in=conversations)
     MessageReport.objects.filter(about_them).update(reason=GONE, resolution="")
@@ -54,7 +57,9 @@ def scrub(user: User, *, now: datetime) -> None:
     end_archives(user)
     if user.email:
         Invitation.objects.filter(email__iexact=user.email).delete()
-    IdempotencyKey.objects.filter(user_id=user.pk).delete()
+    # The other side's answers, too, repeat what was written.
+    threads = [f"/v1/conversations/{pk}/messages" for pk in conversations.values_list("pk", flat=True)]
+    IdempotencyKey.objects.filter(Q(user_id=user.pk) | Q(path__in=threads)).delete()
     ProviderUser.objects.filter(user=user).delete()
     user.groups.clear()
     user.user_permissions.clear()
@@ -123,6 +128,7 @@ def scrub_individual(account: ProviderAccount) -> None:
     Review.objects.filter(booking__session__activity__provider=account).update(response=None, responded_at=None)
     theirs = Message.objects.filter(conversation__provider=account, sender_type=Conversation.Side.PROVIDER)
     theirs.update(content="", attachments=None)
+    attachments_by(account.pk).delete()
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------
@@ -130,17 +136,24 @@ def scrub_individual(account: ProviderAccount) -> None:
 
 def delete_files(user: User) -> None:
     """Deletes what `user` has in the storage. Raises what the storage raises, for the next try to go on."""
-    mine = Q(conversation__parent__user=user)
     alone = [each.pk for each in owned_alone(user) if each.type == ProviderAccount.Type.INDIVIDUAL]
-    theirs = Q(conversation__provider__in=alone, sender_type=Conversation.Side.PROVIDER)
-    sent = Message.objects.filter(mine | theirs, attachments__isnull=False)
-    for attachments in sent.values_list("attachments", flat=True):
-        for each in attachments or []:
-            default_storage.delete(each["name"])
+    for rows in (attachments_of(user), *(attachments_by(pk) for pk in alone)):
+        attachments.delete_files(rows.values_list("pk", flat=True))
     # By name, not by what the row says: a worker may be writing the file.
     for pk in ExportRequest.objects.filter(user=user).values_list("pk", flat=True):
         default_storage.delete(archive_name(pk))
     images.delete_files(ActivityImage.objects.filter(activity__provider__in=alone).values_list("pk", flat=True))
+
+
+def attachments_of(user: User) -> QuerySet[Attachment]:
+    """The files of the user's conversations, and those that they uploaded elsewhere and did not send."""
+    return Attachment.objects.filter(Q(conversation__parent__user=user) | Q(uploader=user, message=None))
+
+
+def attachments_by(account_id: UUID) -> QuerySet[Attachment]:
+    """The files that a provider's staff uploaded."""
+    by_parent = Q(uploader=F("conversation__parent__user"))
+    return Attachment.objects.filter(~by_parent, conversation__provider=account_id)
 
 
 def end_archives(user: User) -> None:

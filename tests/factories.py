@@ -11,6 +11,7 @@ from factory.django import DjangoModelFactory
 from bookings.models import Booking, Review, Seat
 from geography.models import City, Country
 from marketplace.models import Activity, Category, Offering, Session
+from messaging.models import Attachment
 from payments.models import Payment
 from providers.models import Location, ProviderAccount, ProviderUser
 from users.models import Child, Consent, Parent, User
@@ -232,3 +233,15 @@ class ReviewFactory(DjangoModelFactory):
     booking = factory.SubFactory(BookingFactory, status=Booking.Status.COMPLETED)
     parent = factory.LazyAttribute(lambda o: o.booking.parent)
     rating = 4
+
+
+class AttachmentFactory(DjangoModelFactory):
+    """A PDF that is ready, or sent where there is a `message`; its file is not there."""
+
+    class Meta:
+        model = Attachment
+
+    content_type = "application/pdf"
+    name = "Prices.pdf"
+    size_bytes = 1
+    status = factory.LazyAttribute(lambda o: "sent" if getattr(o, "message", None) else "ready")

@@ -26,6 +26,7 @@ from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
 from tests.factories import (
     ActivityFactory,
+    AttachmentFactory,
     BookingFactory,
     ChildFactory,
     CityFactory,
@@ -141,6 +142,7 @@ def world(now) -> SimpleNamespace:
         conversation=conversation, number=1, sender=staff.user, sender_type="provider", content="Hello"
     )
     MessageReport.objects.create(message=message, reporter=parent.user, reason="Rude")
+    AttachmentFactory(conversation=conversation, uploader=staff.user)
     SlugReservation.objects.create(slug="swim", region="us")
     RatingAggregate.objects.create(region="us", subject="activity", subject_id=uuid.uuid4())
     FeatureFlag.objects.create(key="MESSAGING_ENABLED")
@@ -195,6 +197,7 @@ ALLOWED_VALUES = {
     "reconciliation_processor_allowed": "payments_reconciliation.processor",
     "conversation_status_allowed": "messaging_conversation.status",
     "message_sender_type_allowed": "messaging_message.sender_type",
+    "attachment_status_allowed": "messaging_attachment.status",
     "conversation_blocked_by_allowed": "messaging_conversation.blocked_by",
     "review_status_allowed": "bookings_review.status",
     "erasurerequest_status_allowed": "privacy_erasurerequest.status",
@@ -234,6 +237,9 @@ CHECKS = [
     ("payment_paid_at_known", "payments_payment", "status = 'paid', paid_at = NULL"),
     ("refund_amount_positive", "payments_refund", "amount_cents = 0"),
     ("conversation_blocked_by_somebody", "messaging_conversation", "status = 'blocked'"),
+    ("attachment_sent_with_a_message", "messaging_attachment", "status = 'sent'"),
+    ("attachment_sent_with_a_message", "messaging_attachment", "message_id = (SELECT id FROM messaging_message)"),
+    ("attachment_ready_has_a_size", "messaging_attachment", "size_bytes = NULL"),
     ("erasurerequest_done_keeps_nothing", "privacy_erasurerequest", "status = 'done', completed_at = now()"),
     ("erasurerequest_done_keeps_nothing", "privacy_erasurerequest", "status = 'done', auth_id = ''"),
     ("erasurerequest_receipt_is_due", "privacy_erasurerequest", "receipt_to = 'a@example.com'"),
@@ -575,10 +581,16 @@ def conversation() -> tuple[str, dict[str, int]]:
     parent = ParentFactory()
     conversation = Conversation.objects.create(parent=parent, provider=ProviderAccountFactory())
     for number, text in enumerate(("Hello", "Hello?"), start=1):
-        Message.objects.create(
+        message = Message.objects.create(
             conversation=conversation, number=number, sender=parent.user, sender_type="parent", content=text
         )
-    return "messaging_conversation", {"messaging_message": 0, "users_parent": 1, "providers_provideraccount": 1}
+        AttachmentFactory(conversation=conversation, uploader=parent.user, message=message)
+    return "messaging_conversation", {
+        "messaging_attachment": 0,
+        "messaging_message": 0,
+        "users_parent": 1,
+        "providers_provideraccount": 1,
+    }
 
 
 def booking() -> tuple[str, dict[str, int]]:

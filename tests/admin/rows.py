@@ -131,6 +131,9 @@ ROWS: dict[str, Callable[[int], Any]] = {
         parent=(child := make.ChildFactory()).parent, child=child, category=make.CategoryFactory(name=f"Interest {n}")
     ),
     "marketplace.Session": lambda n: make.SessionFactory(),
+    "messaging.Attachment": lambda n: make.AttachmentFactory(
+        conversation=(row := conversation(n)), uploader=row.parent.user
+    ),
     "messaging.Conversation": conversation,
     "messaging.Message": message,
     "messaging.MessageReport": lambda n: MessageReport.objects.create(

@@ -9,8 +9,6 @@ from io import BytesIO
 
 import pytest
 import time_machine
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from django.db.models import Max
@@ -23,10 +21,9 @@ from marketplace import images, upkeep
 from marketplace.models import ActivityImage
 from marketplace.tasks import delete_image_files, tidy_images
 from tests.factories import ActivityFactory, LocationFactory, OfferingFactory, ProviderUserFactory
+from tests.uploading import BOUNDARY, FORM, files, post, service_account
 
 pytestmark = pytest.mark.django_db
-
-BOUNDARY = "a-boundary-that-no-picture-holds"
 
 
 @pytest.fixture(autouse=True)
@@ -62,19 +59,6 @@ def announce(caller, activity, content_type="image/jpeg", **more):
     return caller.post(f"/v1/provider/activities/{activity.pk}/images", {"contentType": content_type, **more})
 
 
-def post(api, form, data, content_type="image/jpeg", **fields):
-    """Posts a file as a browser would: the form's fields, then the file."""
-    parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in (form["fields"] | fields).items()
-    ]
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="../a.php"\r\n'
-    parts.append(f"{head}Content-Type: {content_type}\r\n\r\n".encode() + data + b"\r\n")
-    body = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
-    address = "/v1/" + form["url"].split("/v1/")[1]
-    return api.post(address, raw=body, **{"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
-
-
 def complete(caller, image_id):
     return caller.post(f"/v1/provider/images/{image_id}/complete")
 
@@ -96,10 +80,6 @@ def fetch(api, address):
 
 def shown(api, address) -> Image.Image:
     return Image.open(BytesIO(b"".join(fetch(api, address).streaming_content)))
-
-
-def files(folder) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 # --- The three steps ------------------------------------------------------------------------------------------------
@@ -233,7 +213,7 @@ def test_a_file_is_not_larger_than_10_mib(api, caller, activity, folder):
 def test_a_form_without_a_file_is_named(api, caller, activity):
     form = announce(caller, activity).data["upload"]
     address = "/v1/" + form["url"].split("/v1/")[1]
-    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    kind = FORM
     token = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="token"\r\n\r\n{form["fields"]["token"]}\r\n'
     answer = api.post(address, raw=f"{token}--{BOUNDARY}--\r\n".encode(), **{"Content-Type": kind})
     assert answer.code == (400, "VALIDATION_ERROR")
@@ -245,7 +225,7 @@ def test_a_form_without_a_file_is_named(api, caller, activity):
 def test_a_form_with_a_thousand_files_is_refused(api, caller, activity, folder):
     form = announce(caller, activity).data["upload"]
     part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nx\r\n'.encode()
-    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    kind = FORM
     raw = part * 1000 + f"--{BOUNDARY}--\r\n".encode()
     assert api.post("/v1/" + form["url"].split("/v1/")[1], raw=raw, **{"Content-Type": kind}).status == 400
     assert files(folder) == []
@@ -566,18 +546,8 @@ def test_control_without_the_lock_there_are_more(api, at_once, monkeypatch):
 
 @pytest.fixture
 def bucket(settings, tmp_path, monkeypatch):
-    """The settings of a bucket, with a key of a service account that can sign; nothing is sent anywhere."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    account = {
-        "type": "service_account", "project_id": "juniro", "private_key_id": "1", "private_key": pem,
-        "client_email": "uploads@juniro.iam.gserviceaccount.com", "client_id": "1",
-        "token_uri": "https://oauth2.googleapis.com/token",
-    }  # fmt: skip
-    (tmp_path / "key.json").write_text(json.dumps(account))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    """The settings of a bucket; nothing is sent anywhere."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", service_account(tmp_path))
     settings.STORAGES = settings.STORAGES | {"default": storage("gs://juniro-us/region")}
     return storages["default"]
 

@@ -18,7 +18,8 @@ from bookings.models import Booking, CalendarFeed, Seat
 from core.errors import InvalidState
 from core.models import AuditEntry, IdempotencyKey
 from marketplace.models import Activity, ActivityImage, ParentInterest
-from messaging.models import Conversation, Message
+from messaging.attachments import file_name
+from messaging.models import Attachment, Conversation, Message
 from notifications.models import Notification, NotificationPreference
 from payments.models import Refund, WebhookEvent
 from privacy import erasure, export
@@ -31,6 +32,7 @@ from regions.models import SlugReservation
 from regions.services import SlugsOutOfReach
 from tests import tokens
 from tests.factories import (
+    AttachmentFactory,
     BookingFactory,
     CategoryFactory,
     ChildFactory,
@@ -107,15 +109,12 @@ def ana(supabase_user) -> User:
     thread = Conversation.objects.create(
         parent=child.parent, provider=past.session.activity.provider, subject=CANARY, booking=past
     )
-    name = default_storage.save(f"attachments/{uuid.uuid4()}.txt", ContentFile(CANARY.encode()))
-    Message.objects.create(
-        conversation=thread,
-        number=1,
-        sender=user,
-        sender_type="parent",
-        content=CANARY,
-        attachments=[{"url": "/x", "type": "text/plain", "name": name}],
+    message = Message.objects.create(
+        conversation=thread, number=1, sender=user, sender_type="parent", content=CANARY, attachments=[{"name": CANARY}]
     )
+    for sent in (message, None):
+        attachment = AttachmentFactory(conversation=thread, uploader=user, message=sent, name=CANARY)
+        default_storage.save(file_name(attachment.pk, attachment.content_type), ContentFile(CANARY.encode()))
     answerer = ProviderUserFactory(provider_account=thread.provider).user
     Message.objects.create(
         conversation=thread, number=2, sender=answerer, sender_type="provider", content=f"Dear {CANARY}"
@@ -147,14 +146,15 @@ def everything(alias="default") -> str:
 def test_nothing_tells_any_more_who_it_was_and_the_books_stay(api, ana, settings):
     assert everything().count(CANARY) > 15
     auth_id = ana.auth_id
-    attachment = Message.objects.get(number=1).attachments[0]["name"]
+    files = [file_name(row.pk, row.content_type) for row in Attachment.objects.all()]
+    assert [default_storage.exists(name) for name in files] == [True, True]
     answer = api.as_user(ana).delete(ACCOUNT)
     assert (answer.status, answer.data) == (200, None)
 
     left = everything()
     assert CANARY.lower() not in left.lower()
     assert "5557351" not in left
-    assert not default_storage.exists(attachment)
+    assert [default_storage.exists(name) for name in files] == [False, False]
     assert CANARY not in everything("global")
     # The books: who paid what, without a name.
     booking = Booking.objects.get()
@@ -492,8 +492,15 @@ def test_a_business_ends_with_its_only_owner(api, supabase_user):
     past = BookingFactory(session=earlier, status="completed")
     ReviewFactory(booking=past, comment="Lovely", response=f"Thank you, {CANARY}", responded_at=in_days(-1))
     thread = Conversation.objects.create(parent=past.parent, provider=account)
+    files = []
     for number, (side, content) in enumerate([("parent", "Hello"), ("provider", f"Yours, {CANARY}")], start=1):
-        Message.objects.create(conversation=thread, number=number, sender=owner.user, sender_type=side, content=content)
+        sender = owner.user if side == "provider" else past.parent.user
+        message = Message.objects.create(
+            conversation=thread, number=number, sender=sender, sender_type=side, content=content
+        )
+        name = CANARY if side == "provider" else "Mia.pdf"
+        row = AttachmentFactory(conversation=thread, uploader=sender, message=message, name=name)
+        files.append(default_storage.save(file_name(row.pk, row.content_type), ContentFile(name.encode())))
     LogEntry.objects.create(
         user=owner.user,
         content_type=ContentType.objects.get_for_model(ProviderAccount),
@@ -515,6 +522,7 @@ def test_a_business_ends_with_its_only_owner(api, supabase_user):
     assert CANARY not in everything()
     assert CANARY not in everything("global")
     assert not default_storage.exists(f"images/{image.pk}.jpg")
+    assert [default_storage.exists(name) for name in files] == [True, False]
     # The family knows what it was, and keeps its own words.
     past.refresh_from_db()
     assert past.session.activity.title == past.session.activity.category.name

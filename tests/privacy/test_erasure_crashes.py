@@ -1,16 +1,15 @@
 """An erasure whose process is killed (SIGKILL) at each of its steps: the account stays shut, and the sweep ends it."""
 
-import uuid
 from datetime import timedelta
 
 import pytest
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from bookings.models import Booking
 from marketplace.models import Session
-from messaging.models import Message
+from messaging.attachments import file_name
+from messaging.models import Attachment
 from payments.models import Refund
 from privacy import erasure
 from privacy.models import ErasureRequest
@@ -76,8 +75,9 @@ def test_an_erasure_that_died_is_finished_by_the_sweep(api, ana, dies, settings,
 
 
 def test_a_file_is_deleted_before_its_name_is_forgotten(ana, dies):
-    name = default_storage.save(f"attachments/{uuid.uuid4()}.txt", ContentFile(CANARY.encode()))
-    Message.objects.filter(number=1).update(attachments=[{"url": "/x", "type": "text/plain", "name": name}])
+    row = Attachment.objects.earliest("pk")
+    name = file_name(row.pk, row.content_type)
+    assert default_storage.exists(name)
     dies(crashes.request("DELETE", ACCOUNT, user=ana), at="privacy.erasure.delete_files")
     assert default_storage.exists(name)
     request = ErasureRequest.objects.get()

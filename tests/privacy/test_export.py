@@ -67,6 +67,7 @@ def test_everything_about_the_caller_and_nothing_about_others(api, booking):
         "reviewReports",
         "conversations",
         "messages",
+        "attachments",
         "messageReports",
         "notifications",
         "notificationPreferences",
