@@ -8,10 +8,9 @@ from typing import Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-# Also for who looks at a whole machine.
-from local.canaries import dump_redis as dump_redis
-from local.canaries import forms as forms
-from local.canaries import found_in as found_in
+from local.canaries import dump_redis, forms, found_in
+
+__all__ = ["PERSONAL", "PHONES", "CapturedReports", "canaries", "dump_database", "dump_redis", "forms", "found_in"]
 
 PERSONAL = {
     "parent's first name": "Quillonette",
