@@ -284,6 +284,9 @@ def database(name: str) -> dict:
 
 
 DATABASES = {"default": database("DATABASE_URL"), "global": database("GLOBAL_DATABASE_URL")}
+# It may be far away, and down for hours: no connection is kept to hang on, and none is waited for longer than need be.
+DATABASES["global"]["CONN_MAX_AGE"] = 0
+DATABASES["global"]["OPTIONS"] |= {"connect_timeout": 2, "tcp_user_timeout": 2000}
 if env.str("DATABASE_REPLICA_URL", ""):
     DATABASES["replica"] = database("DATABASE_REPLICA_URL") | {"TEST": {"MIRROR": "default"}}
 CATALOGUE_DATABASE = "replica" if "replica" in DATABASES else "default"

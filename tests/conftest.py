@@ -137,6 +137,7 @@ def _clean_caches():
     for values in (flags.shared, config.shared):
         values.last_known.clear()
         values.resting.clear()
+        values.fresh.clear()
     yield
     processor.cache_clear()
 

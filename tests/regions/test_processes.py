@@ -42,6 +42,7 @@ class Process:
             "REGION": region,
             "DATABASE_URL": address("default"),
             "GLOBAL_DATABASE_URL": address("global") if database else f"postgres://x:x@127.0.0.1:{nowhere}/x",
+            "REDIS_URL": django_settings.CACHES["default"]["LOCATION"],
             "GLOBAL_REDIS_URL": django_settings.CACHES["global"]["LOCATION"]
             if redis
             else f"redis://127.0.0.1:{nowhere}/0",
