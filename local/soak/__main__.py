@@ -19,12 +19,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
-import psycopg
 import redis
 import requests
 
 from local.run import Group, Plan, RunError, number, plan, wait_until_ready
-from local.servers import CHECKOUT, ServersError, ServerUrls, local_dir, running_servers
+from local.servers import CHECKOUT, ServersError, ServerUrls, local_dir, recreate, running_servers
 from local.soak.parents import Crowd, World, find_sessions
 from local.soak.reckoning import Books
 
@@ -41,14 +40,6 @@ FAULTS = {
 KILLS = {"worker": 11, "api": 29}  # seconds from one to the next
 QUIET_LIMIT = 420  # seconds: a refund that met four outages waits for the fifth try
 SPEED = {"BOOKING_HOLD_MINUTES": "1", "RATE_LIMIT_READ": "1000000", "RATE_LIMIT_WRITE": "1000000"}
-
-
-def recreate(url: str) -> None:
-    """An empty database of that name."""
-    name = urlsplit(url).path[1:]
-    with psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl(), autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        connection.execute(f'CREATE DATABASE "{name}"')
 
 
 def environment(asked: Plan, urls: ServerUrls) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 
 from geography.management.commands import seed_geography
 from marketplace.management.commands import seed_categories, seed_demo
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             # The admin's password is in the source.
             raise CommandError("prepare_local is for JUNIRO_ENV=local only.")
         call_command("migrate", interactive=False, verbosity=0)
-        call_command("migrate", database="global", interactive=False, verbosity=0)
+        migrate_global()
         seed_geography.seed(region=settings.REGION)
         seed_categories.seed()
         seed_demo.seed(activities=options["activities"])
@@ -37,3 +38,13 @@ class Command(BaseCommand):
             FeatureFlag.objects.get_or_create(key=key, defaults={"description": description})
         if not User.objects.filter(is_staff=True, email=ADMIN_EMAIL).exists():
             User.objects.create_superuser(ADMIN_EMAIL, ADMIN_PASSWORD)
+
+
+def migrate_global() -> None:
+    """Migrates what both regions share; if the other region is at it in this moment, after it."""
+    with connections["global"].cursor() as cursor:
+        for setting in ("lock_timeout", "statement_timeout"):
+            cursor.execute(f"SET {setting} = 0")
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended('prepare_local', 0))")
+        call_command("migrate", database="global", interactive=False, verbosity=0)
+        cursor.execute("SELECT pg_advisory_unlock(hashtextextended('prepare_local', 0))")
