@@ -4,12 +4,13 @@ Geography knows nothing of activities and bookings; here is where all of them ar
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Count, Q, QuerySet
 from django.forms import CheckboxSelectMultiple, Form, ModelMultipleChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -122,20 +123,12 @@ def of_closing_localities(rows: list[Locality], *, now: datetime) -> list[str]:
 # --- The pages -------------------------------------------------------------------------------------------------------
 
 
-def switch(value: bool) -> Any:
-    def run(row: Any, *, now: datetime) -> None:
-        row.is_active = value
-        row.save(update_fields=["is_active", "updated_at"])
-
-    return run
-
-
 def opening(tells: Any, when: Any = lambda row: not row.is_active) -> Any:
     return verb(
         title="Open",
         past="Opened",
         when=when,
-        run=switch(True),
+        run=partial(services.switch, is_active=True),
         tells=tells,
         icon="visibility",
         variant=ActionVariant.SUCCESS,
@@ -147,7 +140,7 @@ def closing(tells: Any) -> Any:
         title="Close",
         past="Closed",
         when=lambda row: row.is_active,
-        run=switch(False),
+        run=partial(services.switch, is_active=False),
         tells=tells,
         icon="visibility_off",
         variant=ActionVariant.DANGER,
@@ -255,9 +248,10 @@ class CountryAdmin(PlaceAdmin):
         form = MarketForm(request.POST if request.method == "POST" else None)
         form.fields["cities"].queryset = cities  # type: ignore[attr-defined]
         if request.method == "POST" and form.is_valid():
-            opened = services.open_market(country=country, cities=form.cleaned_data["cities"])
-            for row in opened:
-                self.log_change(request, row, "Opened.")
+            with transaction.atomic():
+                opened = services.open_market(country=country, cities=form.cleaned_data["cities"], now=timezone.now())
+                for row in opened:
+                    self.log_change(request, row, "Opened.")
             names = ", ".join(map(str, opened)) or "nothing that was not open already"
             messages.success(request, f"Opened: {names}.")
             return HttpResponseRedirect(back)

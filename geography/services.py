@@ -1,21 +1,29 @@
-"""Opening and closing markets."""
+"""Opening and closing places."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
+from core.errors import InvalidState
 from geography.models import City, Country, Locality
 
 
-def open_market(*, country: Country, cities: Iterable[City]) -> list[Country | City]:
+def switch(place: Country | City | Locality, *, is_active: bool, now: datetime) -> None:
+    """Opens or closes one place. Raises `InvalidState` if somebody else just did."""
+    others = type(place)._default_manager.filter(pk=place.pk, is_active=not is_active)
+    if not others.update(is_active=is_active, updated_at=now):
+        raise InvalidState(f"This {place._meta.verbose_name} was changed by someone else in the meantime.")
+
+
+def open_market(*, country: Country, cities: Iterable[City], now: datetime) -> list[Country | City]:
     """Opens `country`, these of its cities and their localities; returns the country and cities that were closed."""
     with transaction.atomic():
-        closed = list(City.objects.select_for_update().filter(pk__in=[city.pk for city in cities], country=country))
-        opened: list[Country | City] = [city for city in closed if not city.is_active]
-        now = timezone.now()
-        Locality.objects.filter(city__in=closed, is_active=False).update(is_active=True, updated_at=now)
-        City.objects.filter(pk__in=[city.pk for city in opened]).update(is_active=True, updated_at=now)
+        Country.objects.select_for_update().get(pk=country.pk)
+        chosen = City.objects.filter(country=country, pk__in=[city.pk for city in cities])
+        opened: list[Country | City] = list(chosen.filter(is_active=False).order_by("name"))
+        Locality.objects.filter(city__in=chosen, is_active=False).update(is_active=True, updated_at=now)
+        chosen.filter(is_active=False).update(is_active=True, updated_at=now)
         if Country.objects.filter(pk=country.pk, is_active=False).update(is_active=True, updated_at=now):
             opened.insert(0, country)
     return opened

@@ -4,13 +4,17 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
+from core.errors import InvalidState
+from geography import services
 from geography.models import City, Country, Locality
 from marketplace.models import SearchRow
 from tests import factories as make
 from tests.admin.conftest import signed_in
 from tests.admin.rows import staff
+from tests.meeting import Meeting, unlock
 
 pytestmark = pytest.mark.django_db(databases=["default", "global"])
 COUNTRIES, CITIES, LOCALITIES = (f"/admin/geography/{name}/" for name in ("country", "city", "locality"))
@@ -192,6 +196,43 @@ def test_the_page_of_a_market_takes_as_many_queries_for_three_cities_as_for_one(
     for name in ("Reno", "Waco"):
         public_activity(make.CityFactory(name=name, slug=name.lower()))
     assert queries() == with_one <= 14
+
+
+# --- Two at once ---------------------------------------------------------------------------------------------------
+
+
+def open_twice(monkeypatch, city, now) -> list[list]:
+    """What each of two has opened; the first has looked and not yet written when the second comes."""
+
+    def once():
+        return services.open_market(country=city.country, cities=[city], now=now)
+
+    return list(Meeting(monkeypatch, (QuerySet, "update")).of(once, once))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_open_a_market_at_once_one_has_opened_it(monkeypatch, now):
+    city = make.CityFactory(country__is_active=False, is_active=False)
+    assert open_twice(monkeypatch, city, now) == [[city.country, city], []]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_lock_both_would_have_opened_it(monkeypatch, now):
+    city = make.CityFactory(country__is_active=False, is_active=False)
+    unlock(monkeypatch)
+    first, second = open_twice(monkeypatch, city, now)
+    assert city in first
+    assert city in second
+
+
+def test_of_two_who_close_a_city_at_once_one_wins_and_the_other_is_told(now):
+    city = make.CityFactory()
+    services.switch(city, is_active=False, now=now)
+    with pytest.raises(InvalidState, match="changed by someone else in the meantime"):
+        services.switch(city, is_active=False, now=now)
+
+
+# --- Who may -------------------------------------------------------------------------------------------------------
 
 
 def test_who_may_only_look_neither_opens_nor_closes_nor_imports(db):
