@@ -29,8 +29,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from bookings.models import Booking
-from bookings.provider_admin import counted
-from core.admin import Admin, links, verb
+from core.admin import Admin, counted, links, verb
 from core.models import Region
 from geography import services
 from geography.models import City, Country, Locality

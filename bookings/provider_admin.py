@@ -33,7 +33,7 @@ from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from bookings.models import Booking
-from core.admin import Admin, NoAdd, NoDelete, label, links, list_url, masked_email, may_view, money, verb
+from core.admin import Admin, NoAdd, NoDelete, counted, label, links, list_url, masked_email, may_view, money, verb
 from marketplace import onboarding
 from marketplace.models import Activity, ActivityImage, Offering, Session
 from providers import services
@@ -49,10 +49,6 @@ FAR_KM = 60
 
 
 # --- What a decision brings about -----------------------------------------------------------------------------------
-
-
-def counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def ahead(accounts: list[ProviderAccount], *, now: datetime) -> QuerySet[Booking]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -191,5 +190,4 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "trends": trends.shown(request, now=now),
         "trends_until": trends.last_day(now),
         "trends_zone": trends.zone(),
-        "region": settings.REGION,
     }

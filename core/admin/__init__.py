@@ -6,6 +6,7 @@ from core.admin.tables import IdempotencyKeyAdmin, LogEntryAdmin
 from core.admin.trail import AuditEntryAdmin, TrailAdmin
 from core.admin.values import (
     code,
+    counted,
     label,
     link,
     links,
@@ -32,6 +33,7 @@ __all__ = [
     "SwitchMixin",
     "TrailAdmin",
     "code",
+    "counted",
     "environment",
     "label",
     "link",

@@ -32,6 +32,11 @@ def money(cents: int, currency: str) -> SafeString:
     return format_html('<span class="whitespace-nowrap">{}</span>', f"{cents / 100:,.2f} {currency}")
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """ "1 city", "2,500 cities"."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def code(value: Any) -> SafeString:
     """The tail of a long id or hash, which tells time-ordered ids apart; the whole of it as a tooltip."""
     text = str(value)
