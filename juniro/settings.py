@@ -486,6 +486,7 @@ SPECTACULAR_SETTINGS = {
         "OfferingStatus": "marketplace.models.OfferingStatus",
         "AttendanceStatus": "bookings.models.Attendance",
         "StaffRole": "providers.models.StaffRole",
+        "AttachmentStatus": "messaging.models.AttachmentStatus",
         "ReportStatus": "bookings.models.ReportStatus",
         "ReviewStatus": "bookings.models.ReviewStatus",
         "ConsentKind": "users.models.ConsentKind",

@@ -14,7 +14,11 @@ from tests.factories import ActivityFactory, ChildFactory, LocationFactory, Offe
 pytestmark = pytest.mark.django_db
 
 # Answers that other programs read, which know no envelope.
-FILES = {"get /v1/calendars/{token}.ics 200": "text/calendar", "get /v1/exports/{token} 200": "application/zip"}
+FILES = {
+    "get /v1/attachments/{token} 200": "application/octet-stream",
+    "get /v1/calendars/{token}.ics 200": "text/calendar",
+    "get /v1/exports/{token} 200": "application/zip",
+}
 
 
 @pytest.fixture
