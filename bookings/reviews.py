@@ -25,6 +25,8 @@ from users.models import User
 log = structlog.get_logger("juniro.reviews")
 
 EDITABLE = timedelta(days=7)
+# Held to the end of the transaction.
+ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 class ReviewNotAllowed(Error):
@@ -165,7 +167,7 @@ def push_rating(activity_id: UUID) -> bool:
             return False
         provider_id = notes[0].activity.provider_id
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"rating:{provider_id}"])
+            cursor.execute(ONE_AT_A_TIME, [f"rating:{provider_id}"])
             if not cursor.fetchone()[0]:
                 return False
         subjects = {

@@ -1,12 +1,14 @@
 """GET and POST /v1/conversations, GET /v1/conversations/{id}."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from messaging.models import Conversation, Message
+from notifications import delivery
 from notifications.models import Notification
 from regions import flags
 from tests.factories import BookingFactory, ProviderUserFactory, UserFactory
@@ -176,6 +178,27 @@ def test_the_provider_is_told_once_until_somebody_there_has_read_it(two, convers
     assert (told(two.owner_user), told(staff)) == (2, 1)
     two.owner.post(f"{thread}/messages", {"content": "Yes?"})
     assert told(two.ana_user) == 1
+
+
+def test_the_mail_waits_for_what_else_comes_and_goes_unsent_once_they_have_read(two, conversation, mailserver, now):
+    def deliver_at(moment):
+        while delivery.deliver_next(now=moment):
+            pass
+
+    thread = f"{CONVERSATIONS}/{conversation.pk}"
+    two.ana.post(f"{thread}/messages", {"content": "canary-5551"})
+    deliver_at(now + timedelta(minutes=1))
+    assert mailserver.mails == []
+    deliver_at(now + timedelta(minutes=3))
+    [mail] = mailserver.mails
+    assert mail["Subject"] == "You have 2 new messages from a parent"
+    assert "canary-5551" not in mail.as_string() and "parking" not in mail.as_string()
+    two.owner.post(f"{thread}/read", {})
+    two.ana.post(f"{thread}/messages", {"content": "One more"})
+    two.owner.post(f"{thread}/read", {})
+    deliver_at(now + timedelta(minutes=6))
+    assert len(mailserver.mails) == 1
+    assert sorted(Notification.objects.values_list("status", flat=True)) == ["dropped", "sent"]
 
 
 def test_a_user_of_the_other_region_cannot_write(two, api):

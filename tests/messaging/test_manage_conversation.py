@@ -34,6 +34,8 @@ def test_reading_does_not_mark_ones_own_messages(two, path):
 def test_archiving_twice_does_no_harm(two, path):
     assert two.ana.post(f"{path}/archive").data["status"] == "archived"
     assert two.owner.post(f"{path}/archive").data["status"] == "archived"
+    assert two.ana.delete(f"{path}/archive").data["status"] == "active"
+    assert two.ana.delete(f"{path}/archive").data["status"] == "active"
 
 
 @pytest.mark.parametrize(("blocker", "other"), [("ana", "owner"), ("owner", "ana")])
@@ -47,6 +49,7 @@ def test_a_block_holds_in_both_directions_until_the_blocker_lifts_it(two, path, 
     begin = {"providerId": str(two.provider.pk), "content": "Hi"}
     assert two.ana.post(CONVERSATIONS, begin).code == (409, "INVALID_STATE")
     assert other.post(f"{path}/archive").code == (409, "INVALID_STATE")
+    assert other.delete(f"{path}/archive").code == (409, "INVALID_STATE")
     assert other.post(f"{path}/block").code == (409, "INVALID_STATE")
     assert other.delete(f"{path}/block").code == (409, "INVALID_STATE")
     assert other.get(path).data["blockedByMe"] is False

@@ -1,5 +1,6 @@
 """GET and POST /v1/conversations/{id}/messages, and what hides contacts."""
 
+import threading
 import time
 
 import pytest
@@ -179,6 +180,23 @@ def test_two_first_messages_at_once_make_one_conversation(two, at_once):
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "global"])
+def test_control_looking_first_would_not_do(two, at_once, monkeypatch):
+    """All look before anybody writes, and find no conversation: it is the database that lets one of them begin it."""
+    all_have_looked = threading.Barrier(4)
+
+    def look_and_create(*, parent, provider_id, defaults):
+        found = Conversation.objects.filter(parent=parent, provider_id=provider_id).first()
+        all_have_looked.wait(timeout=10)
+        return found or Conversation.objects.create(parent=parent, provider_id=provider_id, **defaults), not found
+
+    monkeypatch.setattr(Conversation.objects, "get_or_create", look_and_create)
+    body = {"providerId": str(two.provider.pk), "content": "Hello"}
+    answers = at_once(lambda _: two.ana.post(CONVERSATIONS, body).status, list(range(4)))
+    assert sorted(answers) == [201, 500, 500, 500]
+    assert (Conversation.objects.count(), Message.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "global"])
 def test_without_the_lock_numbers_would_collide(two, path, at_once, monkeypatch):
     """The control of the test before: the race is real."""
     from django.db.models.query import QuerySet
@@ -186,3 +204,26 @@ def test_without_the_lock_numbers_would_collide(two, path, at_once, monkeypatch)
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self.all())
     answers = at_once(lambda n: two.ana.post(path, {"content": f"{n}"}).status, list(range(8)))
     assert 500 in answers
+
+
+def test_a_repeated_message_with_a_key_is_written_once(two, path):
+    first, again = (two.ana.post(path, {"content": "Hello?"}, Idempotency_Key="one") for _ in range(2))
+    assert (first.status, again.status, first.data["id"]) == (201, 201, again.data["id"])
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert two.ana.post(path, {"content": "Other"}, Idempotency_Key="one").code == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert two.ana.post(path, {"content": "Hello?"}).status == 201
+    assert Message.objects.count() == 3
+
+
+def test_writing_is_limited_and_reading_is_not(two, path, conversation, settings):
+    settings.RATE_LIMITS = settings.RATE_LIMITS | {"message": 2}
+    begin = {"providerId": str(two.provider.pk), "content": "Hi"}
+    assert two.owner.post(path, {"content": "One"}).status == 201
+    assert two.owner.post(path, {"content": "Two"}).status == 201
+    limited = two.owner.post(path, {"content": "Three"})
+    assert limited.code == (429, "RATE_LIMITED")
+    assert int(limited.headers["Retry-After"]) >= 1
+    assert two.owner.post(CONVERSATIONS, begin).code == (429, "RATE_LIMITED")
+    assert two.owner.get(path).status == 200
+    assert two.owner.post(f"{CONVERSATIONS}/{conversation.pk}/read", {}).status == 200
+    assert Message.objects.count() == 3
