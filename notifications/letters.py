@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 
 from notifications import formats
 
+CLOCK = re.compile(r"\b\d\d?:\d\d [AaPp][Mm](?: (?:[A-Z]{2,5}|UTC[+-]\d\d:\d\d)\b)?")
 BECAUSE = "You get this because you have an account with Juniro."
 
 
@@ -97,7 +98,10 @@ def render(letter: Letter, *, reader: Reader, unsubscribe_url: str = "", is_opti
         "settings_url": f"{settings.APP_URL}/settings/notifications",
     }
     text = render_to_string("notifications/letter.txt", context)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", render_to_string("notifications/letter.html", context)
+    html = render_to_string("notifications/letter.html", context)
+    # On a phone, "10:45 AM CST" stays on one line.
+    html = CLOCK.sub(lambda found: found[0].replace(" ", "&nbsp;"), html)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html
 
 
 def one_line(text: str) -> str:
