@@ -7,7 +7,7 @@ changes an audited table, and by no other: reads and bookings are as quick as wi
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -28,9 +28,14 @@ def audited() -> dict[str, dict[str, str]]:
     return import_module(settings.AUDITED).AUDITED
 
 
+@lru_cache(maxsize=4096)
+def may_be_noted(sql: str) -> bool:
+    """Whether a trigger may write down what this statement changes. The program has few statements, again and again."""
+    return bool(changes_audited_table().search(sql))
+
+
 @cache
 def changes_audited_table() -> re.Pattern[str]:
-    """Finds the statements that a trigger may write down."""
     options: dict[str, list[str]] = {"INSERT INTO": [], "UPDATE": [], "DELETE FROM": []}
     for label, how in audited().items():
         table = apps.get_model(label)._meta.db_table
@@ -53,7 +58,7 @@ class Stamp:
         new = connection.connection.info.transaction_status == TransactionStatus.IDLE
         if new or sql_text.startswith("ROLLBACK TO"):
             self.stamped = False
-        if self.stamped or not changes_audited_table().search(sql_text):
+        if self.stamped or not may_be_noted(sql_text):
             return execute(sql, params, many, context)
         if connection.in_atomic_block:
             self.stamped = True

@@ -222,7 +222,7 @@ class RatingAggregateAdmin(ReadOnly, GlobalAdmin):
 class SharedAuditEntryAdmin(TrailAdmin, GlobalAdmin):
     """Who switched what, in either region. Staff of the other one are known by their id alone."""
 
-    list_display = ["at", "region", *TrailAdmin.list_display[1:]]
+    list_display = ["when", "region", *TrailAdmin.list_display[1:]]
 
     def followed(self) -> list[str]:
         return sorted(each for each in audited() if each.startswith("regions."))

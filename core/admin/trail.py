@@ -35,12 +35,12 @@ class ModelFilter(admin.SimpleListFilter):
 class TrailAdmin(ReadOnlyAdmin):
     """Searched by the id of a row, of a user, of a request or task, or by the e-mail of a member of staff."""
 
-    list_display = ["at", "who", "source", "model", "row", "what", "changed"]
-    list_display_links = ["at"]
+    list_display = ["when", "who", "origin", "what", "row", "changed"]
+    list_display_links = ["when"]
     list_filter = ["action", ModelFilter]
     search_ids: ClassVar[list[str]] = ["object_id"]
     search_help_text = "The id of a row, a user, a request or a task; or the e-mail of a member of staff"
-    exclude = ["changes", "actor_id", "object_id", "action"]
+    fields = ["at", "who", "source", "request_id", "region", "model", "what", "row", "changed"]
     readonly_fields = ["who", "row", "what", "changed"]
     stamps: ClassVar[list[str]] = []
     what = label("action", {"created": "success", "deleted": "danger"})
@@ -65,6 +65,18 @@ class TrailAdmin(ReadOnlyAdmin):
             named |= Q(actor_id=UUID(term))
         return queryset.filter(named), False
 
+    @display(description="When", ordering="id")
+    def when(self, entry: AuditRow) -> SafeString:
+        return format_html('<span class="whitespace-nowrap">{}</span>', f"{entry.at:%Y-%m-%d %H:%M:%S}")
+
+    @display(description="From where")
+    def origin(self, entry: AuditRow) -> SafeString:
+        return format_html(
+            '<div class="break-all">{}</div><div class="break-all font-mono text-xs">{}</div>',
+            entry.source or "command line or SQL",
+            entry.request_id,
+        )
+
     @display(description="Who")
     def who(self, entry: AuditRow) -> SafeString | str:
         return who_of(entry, self.staff)
@@ -75,11 +87,12 @@ class TrailAdmin(ReadOnlyAdmin):
             url = reverse(f"admin:{entry.model.lower().replace('.', '_')}_change", args=[entry.object_id])
         except NoReverseMatch:
             return code(entry.object_id)
-        return format_html('<a class="text-link" href="{}">{}</a>', url, code(entry.object_id))
+        name = entry.model.partition(".")[2]
+        return format_html('{} <a class="text-link" href="{}">{}</a>', name, url, code(entry.object_id))
 
     @display(description="Old → new")
     def changed(self, entry: AuditRow) -> SafeString:
-        return changes_of(entry)
+        return format_html('<div class="min-w-64">{}</div>', changes_of(entry))
 
 
 @admin.register(AuditEntry)
