@@ -168,9 +168,14 @@ class FeatureFlagAdmin(KeyAdmin):
         return "on" if row.value else "off"
 
 
+class JSONOrNothing(JSONField):
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class ConfigForm(KeyForm):
     known = staticmethod(lambda: {key: text for key, (_, text) in config.KNOWN.items()})
-    value = JSONField(
+    value = JSONOrNothing(
         required=False,
         widget=UnfoldAdminTextareaWidget({"rows": 4}),
         help_text="JSON. Left empty, it is the value that stands without a row.",

@@ -92,7 +92,7 @@ class TrailAdmin(ReadOnlyAdmin):
 
     @display(description="Old → new")
     def changed(self, entry: AuditRow) -> SafeString:
-        return format_html('<div class="min-w-64">{}</div>', changes_of(entry))
+        return format_html('<div class="min-w-56">{}</div>', changes_of(entry))
 
 
 @admin.register(AuditEntry)

@@ -94,8 +94,15 @@ def test_main_pages_break_no_rule_of_what_may_be_loaded(visit, label):
     there.open(url(label, "history", row.pk))
 
 
+def test_a_spreadsheet_is_exported_and_imported_under_the_same_rules(visit):
+    CityFactory()
+    there = visit(staff(groups=["administrators"]))
+    there.open("/admin/geography/city/export/")
+    there.open("/admin/geography/city/import/")
+
+
 def test_the_docs_are_read_under_their_own_rules(visit):
     there = visit()
     page = there.open("/v1/docs")
-    page.locator(".opblock").first.wait_for()
+    page.locator(".opblock").first.wait_for(timeout=30_000)
     assert page.locator(".opblock").count() > 50

@@ -48,6 +48,7 @@ LEFT_OUT = {
     "core.AuditEntry": "is the trail",
     "core.IdempotencyKey": "passes",
     "marketplace.ParentInterest": "its user's own",
+    "messaging.Attachment": "becomes part of a message, and is never changed",
     "messaging.Conversation": "moves with each message",
     "messaging.Message": "is never changed",
     "notifications.Bounce": "is never changed",
