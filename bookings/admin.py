@@ -3,16 +3,27 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from bookings import market_admin, provider_admin, reviews
 from bookings.models import Booking, CalendarFeed, Review, ReviewReport, RosterView, Seat
-from core.admin import Admin, NoAdd, NoDelete, ReadOnlyAdmin, ReadOnlyInline, label, link, links, list_url, money, verb
+from core.admin import (
+    LargeAdmin,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    label,
+    link,
+    links,
+    list_url,
+    money,
+    verb,
+)
 
 __all__ = ["market_admin", "provider_admin"]  # they register their pages
 
@@ -25,7 +36,7 @@ class SeatInline(ReadOnlyInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(ReadOnlyAdmin):
+class BookingAdmin(LargeAdmin):
     list_display = [
         "short_id", "state", "activity", "starts_at", "amount", "parent_link", "child_link", "expires_at", "created_at",
     ]  # fmt: skip
@@ -36,8 +47,8 @@ class BookingAdmin(ReadOnlyAdmin):
     ]
     list_select_related = ["session__activity"]
     date_hierarchy = "created_at"
-    search_fields = ["session__activity__title"]
-    search_ids = ["id", "session_id", "offering_id", "parent_id", "child_id", "parent__user_id", "payments__id"]
+    nothing = "No booking like this. Search by the parent's e-mail address, or take a filter away."
+    search_ids = ["id", "session_id", "offering_id", "parent_id", "child_id", "parent__user_id"]
     search_email = "parent__user__email"
     readonly_fields = ["activity", "amount", "related"]
     exclude = ["amount_cents", "currency"]
@@ -84,11 +95,11 @@ class BookingAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Seat)
-class SeatAdmin(ReadOnlyAdmin):
+class SeatAdmin(LargeAdmin):
     list_display = ["short_id", "activity", "starts_at", "booking_link", "child_link", "attendance", "released_at"]
     list_filter = ["attendance", ("released_at", admin.EmptyFieldListFilter)]
     list_select_related = ["session__activity"]
-    search_fields = ["session__activity__title"]
+    search_help_text = "The id of a seat, booking, session or child"
     search_ids = ["id", "booking_id", "session_id", "child_id"]
 
     @display(description="Activity", ordering="session__activity__title")
@@ -108,16 +119,30 @@ class SeatAdmin(ReadOnlyAdmin):
         return link("users.Child", row.child_id)
 
 
+class Reported(admin.SimpleListFilter):
+    title, parameter_name = "reports", "reports"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("any", "Any")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
+        reports = ReviewReport.objects.all()
+        if self.value() == "open":
+            reports = reports.filter(status=ReviewReport.Status.OPEN)
+        return queryset.filter(pk__in=reports.values("review")) if self.value() else queryset
+
+
 @admin.register(Review)
-class ReviewAdmin(NoAdd, NoDelete, Admin):
-    """Texts can be mended where they name a child or insult somebody; the rating is the parent's alone."""
+class ReviewAdmin(LargeAdmin):
+    """What people say is theirs: it is hidden or stays, and is never rewritten."""
 
     list_display = ["short_id", "activity", "rating", "comment", "state", "open_reports", "responded_at", "created_at"]
-    list_filter = ["status", ("reports__status", ChoicesDropdownFilter), "rating"]
+    list_filter = ["status", Reported]
     list_select_related = ["booking__session__activity"]
-    search_fields = ["booking__session__activity__title", "comment"]
+    search_help_text = "The id of a review, booking, parent or activity"
+    nothing = "No review like this. Reported ones are behind the filter “Reports: open”."
     search_ids = ["id", "booking_id", "parent_id", "booking__session__activity_id"]
-    readonly_fields = ["booking", "parent", "rating", "responded_at", "edited_at", "status", "hidden_reason", "related"]
+    readonly_fields = ["related"]
     state = label("status", {"published": "success", "hidden": "danger"})
 
     actions = ["hide", "show", "dismiss"]
@@ -128,6 +153,7 @@ class ReviewAdmin(NoAdd, NoDelete, Admin):
         when=lambda review: review.status == Review.Status.PUBLISHED,
         run=lambda review, *, now, reason: reviews.hide(review_id=review.pk, reason=reason),
         reason="The parent reads this. The review leaves every average at once.",
+        permission="moderate",
         icon="visibility_off",
         variant=ActionVariant.DANGER,
     )
@@ -135,7 +161,9 @@ class ReviewAdmin(NoAdd, NoDelete, Admin):
         title="Show again",
         past="Shown again",
         when=lambda review: review.status == Review.Status.HIDDEN,
-        run=lambda review, *, now: reviews.show(review_id=review.pk),
+        run=lambda review, *, now, reason: reviews.show(review_id=review.pk),
+        reason="Why it is fine after all: kept in the history.",
+        permission="moderate",
         icon="visibility",
         variant=ActionVariant.SUCCESS,
     )
@@ -143,20 +171,27 @@ class ReviewAdmin(NoAdd, NoDelete, Admin):
         title="Dismiss reports",
         past="Reports dismissed",
         when=lambda review: review.reports.filter(status=ReviewReport.Status.OPEN).exists(),
-        run=lambda review, *, now: reviews.dismiss_reports(review_id=review.pk),
+        run=lambda review, *, now, reason: reviews.dismiss_reports(review_id=review.pk),
+        reason="Why nothing is wrong with it: kept in the history.",
+        permission="moderate",
         icon="flag",
         variant=ActionVariant.DEFAULT,
     )
 
+    def has_moderate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("bookings.moderate_review")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
-        waiting = Count("reports", filter=Q(reports__status=ReviewReport.Status.OPEN))
-        return super().get_queryset(request).annotate(waiting=waiting)
+        still_open = ReviewReport.objects.filter(review=OuterRef("pk"), status=ReviewReport.Status.OPEN)
+        # Not a join: that would count before it takes the first fifty.
+        waiting = still_open.order_by().values("review").annotate(total=Count("*")).values("total")
+        return super().get_queryset(request).annotate(waiting=Coalesce(Subquery(waiting), 0))
 
     @display(description="Activity", ordering="booking__session__activity__title")
     def activity(self, row: Review) -> str:
         return row.booking.session.activity.title
 
-    @display(description="Open reports", ordering="waiting")
+    @display(description="Open reports")
     def open_reports(self, row: Review) -> int:
         return row.waiting  # type: ignore[attr-defined]
 
@@ -182,7 +217,7 @@ class ReviewReportAdmin(ReadOnlyAdmin):
 
 
 @admin.register(RosterView)
-class RosterViewAdmin(ReadOnlyAdmin):
+class RosterViewAdmin(LargeAdmin):
     """Who was shown children's details, and when; the request id leads to the log."""
 
     list_display = ["created_at", "user_link", "session_link", "activity", "format", "children", "request_id"]
@@ -190,7 +225,7 @@ class RosterViewAdmin(ReadOnlyAdmin):
     list_filter = ["format", ("session__activity__provider", AutocompleteSelectFilter)]
     list_select_related = ["session__activity"]
     date_hierarchy = "created_at"
-    search_fields = ["=request_id"]
+    search_fields = ["request_id__exact"]
     search_ids = ["id", "user_id", "session_id"]
     search_email = "user__email"
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -80,7 +81,14 @@ class Booking(Lifecycle, Model):
             models.Index(fields=["parent", "-id"], name="booking_by_parent"),
             models.Index(fields=["expires_at"], condition=Q(status="pending_payment"), name="booking_holds"),
             models.Index(fields=["id"], include=["session"], condition=Q(status="confirmed"), name="booking_standing"),
+            models.Index(
+                fields=["status", "-id"],
+                condition=Q(status__in=["cancelled", "no_show", "expired"]),
+                name="booking_not_taken_up",
+            ),
+            BrinIndex(fields=["created_at"], autosummarize=True, name="booking_created"),
         ]
+        permissions = [("cancel_booking", "Can cancel bookings with all of their money going back")]
 
     def __str__(self) -> str:
         return f"booking {self.pk}"
@@ -130,6 +138,9 @@ class Seat(Model):
                 name="seat_attendance_at_known",
             ),
         ]
+        indexes = [
+            models.Index(fields=["attendance", "-id"], condition=Q(attendance__isnull=False), name="seat_attended")
+        ]
 
     def __str__(self) -> str:
         return f"seat in {self.session_id}"
@@ -176,6 +187,7 @@ class Review(Lifecycle, Model):
             models.CheckConstraint(condition=Q(rating__range=(1, 5)), name="review_rating_range"),
             one_of("status", ReviewStatus.values, "review_status_allowed"),
         ]
+        permissions = [("moderate_review", "Can hide and show reviews, and dismiss reports of them")]
 
     def __str__(self) -> str:
         return f"{self.rating} stars"
@@ -243,6 +255,10 @@ class RosterView(Model):
 
     class Meta:
         constraints = [one_of("format", RosterFormat.values, "rosterview_format_allowed")]
+        indexes = [
+            models.Index(fields=["request_id"], name="rosterview_request"),
+            BrinIndex(fields=["created_at"], autosummarize=True, name="rosterview_created"),
+        ]
 
     def __str__(self) -> str:
         return f"roster of {self.session_id}"

@@ -31,6 +31,7 @@ AUDITED: dict[str, dict[str, str]] = {
     "bookings.ReviewReport": {},
     "payments.Payment": {"skip": "checkout_url looked_up_at"},
     "payments.Refund": ALWAYS | {"skip": "attempts refusals next_attempt_at"},
+    "payments.RefundRequest": ALWAYS,
     "geography.Country": ALWAYS,
     "geography.City": ALWAYS,
     "geography.Locality": ALWAYS,

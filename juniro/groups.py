@@ -22,7 +22,10 @@ def may(rights: str, *groups: str) -> dict[str, str]:
 
 RIGHTS: dict[str, dict[str, str]] = {
     # People
-    "users.User": {SUPPORT: "view suspend_user", ADMINISTRATORS: "view add change suspend_user reset_second_factor"},
+    "users.User": {
+        SUPPORT: "view suspend_user reveal_pii",
+        ADMINISTRATORS: "view add change suspend_user reveal_pii reset_second_factor",
+    },
     "users.Parent": may("view", SUPPORT),
     "users.Child": may("view", SUPPORT),
     "users.Consent": may("view", SUPPORT),
@@ -30,12 +33,12 @@ RIGHTS: dict[str, dict[str, str]] = {
     "messaging.Conversation": may("view", SUPPORT),
     "messaging.Message": may("view"),
     "messaging.Attachment": may("view"),
-    "messaging.MessageReport": may("view", SUPPORT, CONTENT),
+    "messaging.MessageReport": may("view", SUPPORT) | may("view read_reported_message moderate_message", CONTENT),
     "notifications.Notification": may("view change", SUPPORT),
     "notifications.NotificationPreference": may("view", SUPPORT),
     "notifications.Bounce": may("view", SUPPORT),
-    "privacy.ExportRequest": may("view", SUPPORT),
-    "privacy.ErasureRequest": may("view", SUPPORT),
+    "privacy.ExportRequest": may("view request_export", SUPPORT),
+    "privacy.ErasureRequest": may("view request_erasure", SUPPORT),
     # Providers
     "providers.ProviderAccount": EVERYBODY | may("view change", VERIFICATION),
     "providers.ProviderUser": may("view", SUPPORT, VERIFICATION),
@@ -46,20 +49,21 @@ RIGHTS: dict[str, dict[str, str]] = {
     "marketplace.Activity": EVERYBODY | may("view change", CONTENT),
     "marketplace.ActivityImage": EVERYBODY,
     "marketplace.Offering": EVERYBODY,
-    "marketplace.Session": EVERYBODY,
+    "marketplace.Session": EVERYBODY | may("view cancel_session", SUPPORT),
     "marketplace.ParentInterest": may("view", SUPPORT),
     "regions.RatingAggregate": may("view", CONTENT),
     # Bookings
-    "bookings.Booking": may("view", SUPPORT, FINANCE),
+    "bookings.Booking": may("view cancel_booking", SUPPORT, FINANCE),
     "bookings.Seat": may("view", SUPPORT, FINANCE),
-    "bookings.Review": may("view", SUPPORT) | may("view change", CONTENT),
+    "bookings.Review": may("view", SUPPORT) | may("view moderate_review", CONTENT),
     "bookings.ReviewReport": may("view", SUPPORT, CONTENT),
     "bookings.RosterView": may("view", SUPPORT),
     "bookings.CalendarFeed": may("view", SUPPORT),
     # Money
-    "payments.Payment": may("view", SUPPORT) | may("view change", FINANCE),
-    "payments.Refund": may("view", SUPPORT) | may("view change", FINANCE),
-    "payments.WebhookEvent": may("view change", FINANCE),
+    "payments.Payment": may("view", SUPPORT) | may("view end_review", FINANCE),
+    "payments.Refund": may("view", SUPPORT) | may("view retry_refund", FINANCE),
+    "payments.RefundRequest": may("view refund_payment", SUPPORT) | may("view refund_payment approve_refund", FINANCE),
+    "payments.WebhookEvent": may("view replay_event", FINANCE),
     "payments.Reconciliation": may("view", FINANCE),
     # Geography
     "geography.Country": EVERYBODY | may("view add change delete"),

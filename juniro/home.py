@@ -19,7 +19,7 @@ from juniro import trends
 from marketplace import upkeep
 from messaging.models import MessageReport
 from notifications.models import Notification
-from payments.models import Payment, Refund, WebhookEvent
+from payments.models import Payment, Refund, RefundRequest, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
 from providers.models import ProviderAccount
 
@@ -95,6 +95,13 @@ QUEUES = [
         "payments.Refund",
         lambda now: Refund.objects.filter(status="failed"),
         lambda now: {"status__exact": "failed"},
+    ),
+    Queue(
+        "Refunds to approve",
+        "approval",
+        "payments.RefundRequest",
+        lambda now: RefundRequest.objects.filter(status="waiting"),
+        lambda now: {"status__exact": "waiting"},
     ),
     Queue(
         "Webhook events that fail",

@@ -148,6 +148,7 @@ FORMAT_MODULE_PATH = "juniro.formats"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    "core",  # first, since its templates go before those of the admin
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
@@ -166,7 +167,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "core",
     "regions",
     "geography",
     "users",
@@ -572,6 +572,7 @@ UNFOLD = {
             "Money": {
                 "payments.Payment": {"icon": "payments", "badge": "payments.admin.to_review"},
                 "payments.Refund": {"icon": "currency_exchange"},
+                "payments.RefundRequest": {"icon": "approval", "badge": "payments.admin.to_approve"},
                 "payments.WebhookEvent": {"icon": "webhook"},
                 "payments.Reconciliation": {"icon": "balance"},
             },

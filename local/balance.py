@@ -13,7 +13,7 @@ WITH money AS (
         coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status <> 'failed'), 0) AS back,
         coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status = 'succeeded'), 0) AS done,
         coalesce(sum(refund.amount_cents) FILTER (WHERE refund.status <> 'failed'
-            AND refund.reason <> 'Refunded at the processor.'), 0) AS owed
+            AND NOT refund.is_external), 0) AS owed
     FROM payments_payment AS payment LEFT JOIN payments_refund AS refund ON refund.payment_id = payment.id
     GROUP BY payment.id
 )

@@ -11,6 +11,7 @@ from unfold.decorators import display
 
 from core.admin import (
     Admin,
+    LargeAdmin,
     NoAdd,
     NoDelete,
     ReadOnlyAdmin,
@@ -116,7 +117,7 @@ class OfferingAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Session)
-class SessionAdmin(ReadOnlyAdmin):
+class SessionAdmin(LargeAdmin):
     list_display = ["short_id", "activity", "local_start", "starts_at", "location", "seats", "state"]
     list_filter = [
         "status",
@@ -126,7 +127,9 @@ class SessionAdmin(ReadOnlyAdmin):
     ]
     list_select_related = ["activity", "location__city"]
     date_hierarchy = "starts_at"
-    search_fields = ["activity__title", "activity__provider__business_name"]
+    date_hierarchy_order = "starts_at"
+    search_help_text = "The id of a session, activity, offering or location; filter by name"
+    nothing = "No session like this. Filter by provider or activity, or choose another month above."
     search_ids = ["id", "activity_id", "offering_id", "location_id"]
     ordering = ["-starts_at", "-id"]
     readonly_fields = ["local_start", "related"]

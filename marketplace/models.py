@@ -258,12 +258,14 @@ class Session(Lifecycle, Model):
             models.Index(fields=["activity", "starts_at"], name="session_by_activity"),
             models.Index(fields=["offering", "starts_at"], name="session_by_offering"),
             models.Index(fields=["location", "starts_at"], name="session_by_location"),
+            models.Index(fields=["-starts_at", "-id"], name="session_by_start"),
             models.Index(fields=["ends_at"], condition=Q(status="scheduled"), name="session_ending"),
             models.Index(fields=["cancelled_at"], condition=Q(status="cancelled"), name="session_cancelled"),
             models.Index(
                 fields=["series_id", "starts_at"], condition=Q(series_id__isnull=False), name="session_by_series"
             ),
         ]
+        permissions = [("cancel_session", "Can cancel sessions with everybody's money going back")]
 
     def __str__(self) -> str:
         return f"{self.starts_at:%Y-%m-%d %H:%M} UTC"

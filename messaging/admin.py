@@ -1,22 +1,24 @@
-"""Conversations, without what was written: that is between the two."""
+"""Conversations, without what was written: that is between the two, unless one of them reports it."""
 
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
+from unfold.enums import ActionVariant
 
-from core.admin import ReadOnlyAdmin, label, link, links, list_url
+from core.admin import LargeAdmin, ReadOnlyAdmin, label, link, links, list_url, reveal, verb
+from messaging import moderation
 from messaging.models import Attachment, Conversation, Message, MessageReport
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ReadOnlyAdmin):
+class ConversationAdmin(LargeAdmin):
     list_display = ["short_id", "provider", "parent_link", "booking_link", "state", "last_message_at", "created_at"]
     list_filter = ["status", ("provider", AutocompleteSelectFilter)]
     list_select_related = ["provider"]
-    search_fields = ["provider__business_name"]
     search_ids = ["id", "parent_id", "provider_id", "booking_id"]
     search_email = "parent__user__email"
     exclude = ["subject"]
@@ -37,7 +39,7 @@ class ConversationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
+class MessageAdmin(LargeAdmin):
     list_display = ["short_id", "conversation_link", "sender_type", "sender_link", "length", "read_at", "created_at"]
     list_filter = ["sender_type"]
     search_ids = ["id", "conversation_id", "sender_id"]
@@ -83,11 +85,57 @@ class AttachmentAdmin(ReadOnlyAdmin):
         return link("users.User", row.uploader_id)
 
 
+def is_open(report: MessageReport) -> bool:
+    return report.status == MessageReport.Status.OPEN
+
+
 @admin.register(MessageReport)
 class MessageReportAdmin(ReadOnlyAdmin):
-    list_display = ["short_id", "message_link", "reporter_link", "reason", "state", "created_at"]
+    """The only door to what people write: one reported message, a little around it, and every look is written down."""
+
+    list_display = ["short_id", "message_link", "reporter_link", "reason", "state", "resolution", "created_at"]
     list_filter = ["status"]
     search_ids = ["id", "message_id", "reporter_id"]
+    search_help_text = "The id of a report, a message, or of who reported it"
+    nothing = "No report like this. Open ones stand here until somebody hides the message or dismisses them."
+    actions = ["hide", "uphold", "dismiss"]
+    actions_detail = ["read", "hide", "uphold", "dismiss"]
+    read = reveal(moderation.in_context, title="Read the message", when=is_open)
+    hide = verb(
+        title="Hide the message",
+        past="Hidden",
+        when=is_open,
+        run=lambda report, *, now, reason: moderation.hide(report_id=report.pk, reason=reason, now=now),
+        reason="Kept with the report. Neither side sees the message any more.",
+        permission="moderate",
+        icon="visibility_off",
+        variant=ActionVariant.DANGER,
+    )
+    uphold = verb(
+        title="Settle otherwise",
+        past="Settled",
+        when=is_open,
+        run=lambda report, *, now, reason: moderation.uphold(report_id=report.pk, reason=reason),
+        reason="What was done: kept with the report. The message stays.",
+        permission="moderate",
+        icon="task_alt",
+    )
+    dismiss = verb(
+        title="Dismiss",
+        past="Dismissed",
+        when=is_open,
+        run=lambda report, *, now, reason: moderation.dismiss(report_id=report.pk, reason=reason),
+        reason="Why nothing is wrong with it: kept with the report.",
+        permission="moderate",
+        icon="flag",
+    )
+
+    def has_reveal_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("messaging.read_reported_message")
+
+    def has_moderate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("messaging.moderate_message")
+
     state = label("status", {"open": "warning", "upheld": "danger", "dismissed": "info"})
 
     @display(description="Message", ordering="message_id")

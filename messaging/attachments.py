@@ -206,7 +206,8 @@ def read_link(token: str, *, now: datetime) -> Attachment:
     if now >= datetime.fromtimestamp(int(until), UTC):
         raise NotFound("This link is no longer valid. Load the conversation again.")
     ready = Attachment.objects.exclude(status=Attachment.Status.PENDING).select_related("conversation")
-    found = ready.filter(pk=attachment_id).first()
+    # Neither is what belongs to a message that Juniro has hidden.
+    found = ready.exclude(message__hidden_at__isnull=False).filter(pk=attachment_id).first()
     if found is None:
         raise NotFound
     return found

@@ -82,6 +82,7 @@ class Conversation(Lifecycle, Model):
                 name="conversation_blocked_by_somebody",
             ),
         ]
+        indexes = [models.Index(fields=["status", "-id"], condition=~Q(status="active"), name="conversation_put_away")]
 
     def __str__(self) -> str:
         return f"conversation {self.pk}"
@@ -89,6 +90,7 @@ class Conversation(Lifecycle, Model):
 
 class Message(Model):
     """One message; `attachments` is a list of `{"id", "url", "type", "name", "size_bytes"}`, `url` within our storage.
+    One with `hidden_at` is shown to nobody.
 
     `number` counts from 1 within its conversation, without gaps, in the order of commit: what a client asks for
     with `after` cannot slip in before what it has seen.
@@ -103,8 +105,11 @@ class Message(Model):
     content = models.TextField()
     attachments = models.JSONField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
+    hidden_at = models.DateTimeField(null=True, blank=True)
 
-    privacy = Privacy(high="content attachments", operational="conversation number sender sender_type read_at")
+    privacy = Privacy(
+        high="content attachments", operational="conversation number sender sender_type read_at hidden_at"
+    )
 
     class Meta:
         constraints = [
@@ -192,6 +197,10 @@ class MessageReport(Lifecycle, Model):
         constraints = [
             one_of("status", ReportStatus.values, "messagereport_status_allowed"),
             models.UniqueConstraint(fields=["message", "reporter"], name="messagereport_once"),
+        ]
+        permissions = [
+            ("read_reported_message", "Can read a reported message with a little of what stands around it"),
+            ("moderate_message", "Can hide reported messages and settle reports"),
         ]
 
     def __str__(self) -> str:

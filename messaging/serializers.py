@@ -111,11 +111,15 @@ class PartnerSerializer(serializers.Serializer):
 
 
 class MessageSerializer(serializers.ModelSerializer[Message]):
-    """A message; `isMine`: the caller's side wrote it. Contacts stay masked until a booking is confirmed."""
+    """A message; `isMine`: the caller's side wrote it. Contacts stay masked until a booking is confirmed.
+
+    One that Juniro has hidden is empty and `isHidden`.
+    """
 
     content = serializers.SerializerMethodField()
     attachments = serializers.SerializerMethodField()
     is_mine = serializers.SerializerMethodField()
+    is_hidden = serializers.SerializerMethodField()
     conversation_id = serializers.UUIDField()
 
     class Meta:
@@ -126,6 +130,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
             "conversation_id",
             "sender_type",
             "is_mine",
+            "is_hidden",
             "content",
             "attachments",
             "read_at",
@@ -133,10 +138,12 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
         ]
 
     def get_content(self, message: Message) -> str:
-        return self.shown(message, message.content)
+        return "" if message.hidden_at else self.shown(message, message.content)
 
     @extend_schema_field(SentAttachmentSerializer(many=True, allow_null=True))
     def get_attachments(self, message: Message) -> list[dict[str, Any]] | None:
+        if message.hidden_at:
+            return None
         return message.attachments and [
             each | {"url": link(each["id"], now=timezone.now()), "name": self.shown(message, each["name"])}
             for each in message.attachments
@@ -144,6 +151,9 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
     def shown(self, message: Message, text: str) -> str:
         return text if message.conversation_id in self.context["acquainted"] else mask(text)
+
+    def get_is_hidden(self, message: Message) -> bool:
+        return message.hidden_at is not None
 
     def get_is_mine(self, message: Message) -> bool:
         return message.sender_type == self.context["side"]

@@ -110,7 +110,7 @@ class MessagingView(APIView):
 
 
 def for_display(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
-    last = Message.objects.filter(conversation=OuterRef("pk")).order_by("-number")
+    last = Message.objects.filter(conversation=OuterRef("pk"), hidden_at=None).order_by("-number")
     rows = conversations.with_unread()  # type: ignore[attr-defined]
     return rows.annotate(
         last_content=Subquery(last.values("content")[:1]), last_attachments=Subquery(last.values("attachments")[:1])

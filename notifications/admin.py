@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from core.admin import Admin, NoAdd, ReadOnlyAdmin, code, label, link, verb
+from core.admin import Admin, LargeAdmin, NoAdd, code, label, link, verb
 from core.models import Region
 from notifications import services
 from notifications.contents import contents
@@ -34,13 +34,13 @@ def preview(kind: NotificationKind, region: Region) -> dict[str, Any]:
 
 
 @admin.register(Notification)
-class NotificationAdmin(ReadOnlyAdmin):
+class NotificationAdmin(LargeAdmin):
     list_display = [
         "short_id", "kind", "state", "error", "user_link", "subject", "attempts", "next_attempt_at", "sent_at",
         "created_at",
     ]  # fmt: skip
     list_filter = ["status", "kind"]
-    search_fields = ["=kind", "=dedupe_key"]
+    search_fields = ["dedupe_key__exact"]
     search_ids = ["id", "user_id", "subject_id"]
     search_email = "user__email"
     state = label("status", {"pending": "warning", "sent": "success", "failed": "danger"})
@@ -85,10 +85,9 @@ class NotificationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(NotificationPreference)
-class NotificationPreferenceAdmin(ReadOnlyAdmin):
+class NotificationPreferenceAdmin(LargeAdmin):
     list_display = ["short_id", "user_link", "kind", "email", "updated_at"]
     list_filter = ["email"]
-    search_fields = ["=kind"]
     search_ids = ["id", "user_id"]
     search_email = "user__email"
 

@@ -123,6 +123,10 @@ class Notification(Lifecycle, Model):
             models.Index(fields=["user"], condition=Q(read_at__isnull=True), name="notification_unread"),
             models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="notification_due"),
             models.Index(fields=["created_at"], condition=Q(status="failed"), name="notification_failed"),
+            models.Index(
+                fields=["status", "-id"], condition=Q(status__in=["muted", "dropped"]), name="notification_not_mailed"
+            ),
+            models.Index(fields=["kind", "-id"], name="notification_by_kind"),
             models.Index(fields=["created_at"], name="notification_age"),
         ]
 

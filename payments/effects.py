@@ -178,6 +178,7 @@ def refunded(outcome: Outcome, *, payment: Payment, booking: Booking, now: datet
             status=Refund.Status.SENT,
             processor_refund_id=outcome.processor_refund_id,
             next_attempt_at=now + REFUND_SILENCE,
+            is_external=True,
         )
         if outcome.refund_status != "failed":
             give_way(payment)
@@ -196,6 +197,8 @@ def refunded(outcome: Outcome, *, payment: Payment, booking: Booking, now: datet
         return "nothing new"
     if refund.status == Refund.Status.PENDING:
         refund.move(Refund.Status.SENT, next_attempt_at=now + REFUND_SILENCE, error="")
+        # One that we had given up may have been owed anew in the meantime.
+        give_way(payment)
     tell_of_refund(refund, now=now)
     if outcome.refund_status == "pending":
         return "refund under way"
@@ -207,7 +210,7 @@ def refunded(outcome: Outcome, *, payment: Payment, booking: Booking, now: datet
 
 
 def give_way(payment: Payment) -> None:
-    """What we owe and the processor has not taken yet gives way to what somebody gave back in its dashboard."""
+    """What we owe and the processor has not taken yet gives way to what the processor has given back."""
     too_much = -unrefunded_cents(payment)
     ours = payment.refunds.select_for_update(no_key=True).filter(status=Refund.Status.PENDING)
     for refund in ours.order_by("-pk"):

@@ -1,12 +1,13 @@
-"""Money: payments, refunds, and the processors' events that move them (API architecture §9).
+"""Money: payments, refunds, who asked for these, and the processors' events that move them (API architecture §9).
 
 Amounts are integer cents or paise. Only a verified webhook event makes a payment paid.
 """
 
 from datetime import datetime
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from core.classification import Privacy
 from core.models import Currency, Lifecycle, Model, one_of, status_field
@@ -54,6 +55,11 @@ class Payment(Lifecycle, Model):
     # Not the client's Idempotency-Key (that is scoped to a user): the key under which the processor knows this row.
     idempotency_key = models.CharField(max_length=255, unique=True, null=True, blank=True)
     needs_review = models.BooleanField(default=False, db_default=False, help_text="Ops must look at this payment")
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    reviewed_by = models.ForeignKey("users.User", models.SET_NULL, null=True, blank=True, related_name="+")
+    review_note = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="What was wrong, and how it was settled"
+    )
     looked_up_at = models.DateTimeField(null=True, blank=True, help_text="When we last asked the processor about it")
     pending_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
@@ -62,8 +68,9 @@ class Payment(Lifecycle, Model):
 
     privacy = Privacy(
         high="processor_payment_id processor_checkout_id checkout_url",
+        medium="review_note",
         operational="booking amount_cents currency processor checkout_expires_at status status_reason "
-        "idempotency_key needs_review looked_up_at pending_at paid_at failed_at refunded_at",
+        "idempotency_key needs_review reviewed_at reviewed_by looked_up_at pending_at paid_at failed_at refunded_at",
     )
 
     class Meta:
@@ -85,7 +92,10 @@ class Payment(Lifecycle, Model):
             models.Index(
                 fields=["created_at"], condition=Q(status__in=["created", "pending", "failed"]), name="payment_unpaid"
             ),
+            models.Index(fields=["-id"], condition=Q(status="refunded"), name="payment_refunded"),
+            BrinIndex(fields=["created_at"], autosummarize=True, name="payment_created"),
         ]
+        permissions = [("end_review", "Can end the review of a payment")]
 
     def __str__(self) -> str:
         return f"payment {self.pk}"
@@ -109,7 +119,10 @@ class RefundStatus(models.TextChoices):
 
 
 class Refund(Lifecycle, Model):
-    """Money owed or given back on a payment. The row comes first; a worker sends it after commit, until it is done."""
+    """Money owed or given back on a payment. The row comes first; a worker sends it after commit, until it is done.
+
+    A trigger sees to it that what we owe on a payment is never more than what was paid.
+    """
 
     Status = RefundStatus
 
@@ -133,12 +146,16 @@ class Refund(Lifecycle, Model):
         null=True, blank=True, help_text="When to send it next; once it is sent, when to ask what became of it"
     )
     error = models.CharField(max_length=500, blank=True, default="", db_default="")
+    is_external = models.BooleanField(
+        default=False, db_default=False, help_text="Made at the processor, and not asked for by us"
+    )
     succeeded_at = models.DateTimeField(null=True, blank=True)
 
     privacy = Privacy(
         high="processor_refund_id",
         medium="reason",
-        operational="payment amount_cents currency status attempts refusals next_attempt_at error succeeded_at",
+        operational="payment amount_cents currency status attempts refusals next_attempt_at error is_external "
+        "succeeded_at",
     )
 
     objects = RefundQuerySet.as_manager()
@@ -152,10 +169,79 @@ class Refund(Lifecycle, Model):
         indexes = [
             models.Index(fields=["next_attempt_at"], condition=Q(status="pending"), name="refund_due"),
             models.Index(fields=["next_attempt_at"], condition=Q(status="sent"), name="refund_unconfirmed"),
+            models.Index(fields=["-id"], condition=Q(status="failed"), name="refund_failed"),
         ]
+        permissions = [("retry_refund", "Can have failed refunds sent again")]
 
     def __str__(self) -> str:
         return f"refund {self.pk}"
+
+
+class RefundRequestStatus(models.TextChoices):
+    WAITING = "waiting"
+    APPROVED = "approved"
+    DECLINED = "declined"
+
+
+class RefundRequest(Lifecycle, Model):
+    """That a member of staff wants money given back, or a booking cancelled in full, and why.
+
+    What `needs_approval` waits for a second member of staff. Everything else is approved as it is asked for.
+    """
+
+    Status = RefundRequestStatus
+
+    TRANSITIONS = {Status.WAITING: {Status.APPROVED, Status.DECLINED}}
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="refund_requests")
+    amount_cents = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3, choices=Currency.choices)
+    cancels_booking = models.BooleanField(default=False, db_default=False)
+    reason = models.CharField(max_length=500)
+    needs_approval = models.BooleanField()
+    status = status_field(Status, Status.WAITING)
+    requested_by = models.ForeignKey("users.User", models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey("users.User", models.PROTECT, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision = models.CharField(max_length=500, blank=True, default="", db_default="")
+
+    privacy = Privacy(
+        medium="reason decision",
+        operational="payment amount_cents currency cancels_booking needs_approval status requested_by decided_by "
+        "decided_at",
+    )
+
+    class Meta:
+        permissions = [
+            ("refund_payment", "Can give money back"),
+            ("approve_refund", "Can approve and decline refunds that others asked for"),
+        ]
+        constraints = [
+            one_of("status", RefundRequestStatus.values, "refundrequest_status_allowed"),
+            one_of("currency", Currency.values, "refundrequest_currency_allowed"),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="refundrequest_amount_positive"),
+            models.UniqueConstraint(
+                fields=["payment"], condition=Q(status="waiting"), name="refundrequest_one_waiting"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="approved", needs_approval=True)
+                | (Q(decided_by__isnull=False) & ~Q(decided_by=F("requested_by"))),
+                name="refundrequest_second_pair_of_eyes",
+            ),
+            models.CheckConstraint(
+                condition=(~Q(status="waiting") | Q(decided_at__isnull=True, needs_approval=True))
+                & (~Q(status__in=["approved", "declined"]) | Q(decided_at__isnull=False)),
+                name="refundrequest_decided_at_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="declined") | (Q(decided_by__isnull=False) & ~Q(decision="")),
+                name="refundrequest_declined_with_reason",
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at"], condition=Q(status="waiting"), name="refundrequest_waiting")]
+
+    def __str__(self) -> str:
+        return f"request for {self.amount_cents / 100:,.2f} {self.currency}"
 
 
 class WebhookEventStatus(models.TextChoices):
@@ -205,7 +291,10 @@ class WebhookEvent(Model):
                 condition=Q(status="ignored", payment__isnull=True, processor_payment_id__isnull=False),
                 name="webhookevent_waiting",
             ),
+            models.Index(fields=["processor_payment_id"], name="webhookevent_of_payment"),
+            BrinIndex(fields=["created_at"], autosummarize=True, name="webhookevent_created"),
         ]
+        permissions = [("replay_event", "Can have failed events worked on again")]
 
     def __str__(self) -> str:
         return f"{self.processor} {self.type}"

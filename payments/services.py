@@ -20,6 +20,7 @@ from core.errors import Error, InvalidState
 from notifications.models import Notification
 from payments.models import Payment, Refund
 from payments.processors import Checkout, ProcessorError, processor
+from users.models import User
 
 log = structlog.get_logger("juniro.payments")
 
@@ -297,10 +298,13 @@ def flag(payment: Payment, reason: str) -> None:
     payment.save(update_fields=["needs_review", "status_reason", "updated_at"])
 
 
-def end_review(payment_id: UUID, *, now: datetime) -> None:
-    """Takes the flag off, once ops have settled what was wrong. Raises `InvalidState` if there is none."""
+def end_review(payment_id: UUID, *, by: User, note: str, now: datetime) -> None:
+    """Takes the flag off, once ops have settled what was wrong. Raises `InvalidState` if there is none.
+
+    The flag's own words stay in `status_reason`, and `note` beside them says how it ended.
+    """
     flagged = Payment.objects.filter(pk=payment_id, needs_review=True)
-    if not flagged.update(needs_review=False, updated_at=now):
+    if not flagged.update(needs_review=False, reviewed_at=now, reviewed_by=by, review_note=note, updated_at=now):
         raise InvalidState("This payment is not under review.")
 
 

@@ -40,6 +40,16 @@ def cancel_sessions(
 
     Raises `InvalidState` where there is nothing to cancel, and `NotFound`.
     """
+    extent = mark_cancelled(session_ids=session_ids, reason=reason, series=series, dry_run=dry_run, now=now)
+    if not dry_run:
+        settle_first(extent, now=now)
+    return extent
+
+
+def mark_cancelled(
+    *, session_ids: Iterable[UUID], reason: str, series: bool = False, dry_run: bool = False, now: datetime
+) -> Extent:
+    """The first half of `cancel_sessions`: nobody books these any more. Their bookings are settled after commit."""
     with transaction.atomic():
         sessions = lock_cancellable(set(session_ids), series=series, now=now)
         extent = extent_of(sessions)
@@ -53,8 +63,12 @@ def cancel_sessions(
             updated_at=now,
         )
     log.info("sessions cancelled", count=extent.sessions, bookings=len(extent.booking_ids))
-    settle_all(extent.booking_ids[:AT_ONCE], now=now)
     return extent
+
+
+def settle_first(extent: Extent, *, now: datetime) -> None:
+    """As many bookings as a request has time for; the sweep goes on with the rest."""
+    settle_all(extent.booking_ids[:AT_ONCE], now=now)
 
 
 def lock_cancellable(ids: set[UUID], *, series: bool, now: datetime) -> list[Session]:

@@ -19,7 +19,7 @@ from core import audit
 from core.dispatch import after_commit
 from core.errors import Error, InvalidState
 from payments.cancellations import cancel_booking
-from payments.models import Payment, Refund
+from payments.models import Payment, Refund, RefundRequest
 from privacy.models import ErasureRequest
 from privacy.receipts import send_receipt
 from privacy.scrubbing import GONE, close_businesses, delete_files, forget_archives, owned_alone, scrub
@@ -80,6 +80,14 @@ def cancel_request(*, user: User) -> ErasureRequest:
 GRACE = ErasureRequest.Status.REQUESTED
 
 
+def hurry(request_id: UUID, *, now: datetime) -> None:
+    """Has the next try of what failed be now. Raises `InvalidState` where nothing did."""
+    stuck = ErasureRequest.objects.open().filter(pk=request_id).exclude(error="")
+    if not stuck.update(next_step_at=now, updated_at=now):
+        raise InvalidState("Nothing of this erasure waits to be tried again.")
+    after_commit("privacy.tasks.erase", request_id)
+
+
 def refuse_open(user: User, *, now: datetime) -> None:
     """Raises `OpenBalance` or `LastOwner` while others would lose money, seats or their business with the account."""
     mine = Q(booking__parent__user=user)
@@ -89,6 +97,9 @@ def refuse_open(user: User, *, now: datetime) -> None:
     on_the_way = Refund.objects.filter(status__in=[Refund.Status.PENDING, Refund.Status.SENT])
     if on_the_way.filter(payment__booking__parent__user=user).exists():
         raise OpenBalance("A refund is on its way. Delete the account once it has arrived.")
+    waiting = RefundRequest.objects.filter(status=RefundRequest.Status.WAITING)
+    if waiting.filter(payment__booking__parent__user=user).exists():
+        raise OpenBalance("A refund waits for approval. Delete the account once it is decided.")
     for account in owned_alone(user):
         if account.staff.exclude(user=user).exists():
             raise LastOwner("Hand over the ownership of your business first.")

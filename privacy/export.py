@@ -29,7 +29,7 @@ from marketplace.models import ParentInterest
 from messaging.attachments import file_name
 from messaging.models import Attachment, Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
-from payments.models import Payment, Refund, WebhookEvent
+from payments.models import Payment, Refund, RefundRequest, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
 from providers.models import Invitation, Location, ProviderAccount, ProviderUser, StaffRole
 from users.models import AccountTombstone, Child, Consent, Parent, User
@@ -102,14 +102,15 @@ SECTIONS = [
         "booking__parent__user",
         "id booking_id status amount_cents currency processor processor_payment_id processor_checkout_id paid_at "
         "failed_at refunded_at created_at",
-        without="checkout_url checkout_expires_at status_reason idempotency_key needs_review looked_up_at pending_at",
+        without="checkout_url checkout_expires_at status_reason idempotency_key needs_review reviewed_at reviewed_by "
+        "review_note looked_up_at pending_at",
     ),
     Section(
         "refunds",
         Refund,
         "payment__booking__parent__user",
         "id payment_id status amount_cents currency reason processor_refund_id succeeded_at created_at",
-        without="attempts refusals next_attempt_at error",
+        without="attempts refusals next_attempt_at error is_external",
     ),
     Section(
         "reviews",
@@ -130,7 +131,7 @@ SECTIONS = [
         Message,
         "conversation__parent__user",
         "conversation_id number sender_type content attachments read_at created_at",
-        without="sender",
+        without="sender hidden_at",
     ),
     Section(
         "attachments",
@@ -193,6 +194,7 @@ SECTIONS = [
 LEFT_OUT: dict[type[Model], str] = {
     WebhookEvent: "The processor's news about a payment; what it says of the person stands in payments and refunds.",
     Invitation: "Names the invited address; who is staff stands in businesses.",
+    RefundRequest: "What staff asked and decided among themselves; what came of it stands in refunds.",
     RosterView: "Tells who looked at a roster, an audit of the provider's staff.",
     AccountTombstone: "A hash of an account that is gone.",
 }
@@ -227,6 +229,18 @@ def request_export(*, user: User, now: datetime) -> ExportRequest:
         if is_new:
             after_commit("privacy.tasks.make_export", made.pk)
     return made
+
+
+def retry(export_id: UUID, *, now: datetime) -> ExportRequest:
+    """Has a failed archive made after all. Raises `InvalidState`, also where another one is being made."""
+    export = ExportRequest.objects.get(pk=export_id)
+    with transaction.atomic():
+        User.objects.select_for_update(of=("self",), no_key=True).get(pk=export.user_id)
+        if ExportRequest.objects.filter(user=export.user_id, status=ExportRequest.Status.QUEUED).exists():
+            raise InvalidState("Another archive of this person is being made.")
+        export.move(ExportRequest.Status.QUEUED, progress=0, attempts=0, next_attempt_at=now)
+        after_commit("privacy.tasks.make_export", export.pk)
+    return export
 
 
 def make_archive(export_id: UUID, *, now: datetime) -> ExportRequest | None:

@@ -81,6 +81,7 @@ class ErasureRequest(Lifecycle, Model):
                 fields=["next_step_at"], condition=Q(status__in=["requested", "erased"]), name="erasurerequest_due"
             )
         ]
+        permissions = [("request_erasure", "Can start, hurry and take back the erasure of an account")]
 
     def __str__(self) -> str:
         return f"erasure {self.pk}"
@@ -128,6 +129,7 @@ class ExportRequest(Lifecycle, Model):
             models.Index(fields=["next_attempt_at"], condition=Q(status="queued"), name="exportrequest_queue"),
             models.Index(fields=["expires_at"], condition=Q(status="ready"), name="exportrequest_ready"),
         ]
+        permissions = [("request_export", "Can have an archive made for its owner, who alone can read it")]
 
     def __str__(self) -> str:
         return f"export {self.pk}"

@@ -16,7 +16,7 @@ from marketplace.models import Activity, ActivityImage, Offering, ParentInterest
 from messaging import attachments
 from messaging.models import Attachment, Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
-from payments.models import Payment, Refund, WebhookEvent
+from payments.models import Payment, Refund, RefundRequest, WebhookEvent
 from privacy.export import archive_name
 from privacy.models import ExportRequest
 from providers.models import Invitation, Location, ProviderAccount, ProviderUser, StaffRole
@@ -32,13 +32,19 @@ def scrub(user: User, *, now: datetime) -> None:
     bookings = Booking.objects.filter(parent__user=user)
     written = Review.objects.filter(parent__user=user)
     conversations = Conversation.objects.filter(parent__user=user)
-    forget_log([User.objects.filter(pk=user.pk), parents, children, bookings, written, conversations])
+    payments = Payment.objects.filter(booking__in=bookings)
+    requests = RefundRequest.objects.filter(payment__in=payments)
+    forget_log(
+        [User.objects.filter(pk=user.pk), parents, children, bookings, written, conversations, payments, requests]
+    )
     parents.update(first_name="", last_name="", phone="")
     ParentInterest.objects.filter(parent__user=user).delete()
     children.filter(bookings=None).delete()
     children.update(first_name="", last_name="", birth_date=None, removed_at=now)
     bookings.update(cancellation_reason="")
-    Payment.objects.filter(booking__in=bookings).update(checkout_url="")
+    payments.update(checkout_url="", review_note="")
+    requests.update(reason=GONE)
+    requests.exclude(decision="").update(decision=GONE)
     Refund.objects.filter(payment__booking__in=bookings).update(reason="The booking was cancelled.")
     WebhookEvent.objects.filter(payment__booking__in=bookings).update(payload={})
     for review in written.exclude(Q(comment=None) & Q(response=None)):

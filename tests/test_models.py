@@ -20,7 +20,7 @@ from geography.models import Locality
 from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
-from payments.models import Reconciliation, Refund, WebhookEvent
+from payments.models import Reconciliation, Refund, RefundRequest, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SlugReservation
@@ -136,6 +136,9 @@ def world(now) -> SimpleNamespace:
     RosterView.objects.create(user=staff.user, session=booking.session, format="csv", children=1, request_id="x")
     CalendarFeed.objects.create(user=staff.user, provider_account=provider, location=location, token_sha256="a")
     Refund.objects.create(payment=payment, amount_cents=1, currency="USD", reason="x", processor_refund_id="re_1")
+    RefundRequest.objects.create(
+        payment=payment, amount_cents=1, currency="USD", reason="x", needs_approval=True, requested_by=staff.user
+    )
     WebhookEvent.objects.create(processor="stripe", event_id="evt", body_sha256="a", type="x", payload={})
     Reconciliation.objects.create(processor="stripe", until=now)
     message = Message.objects.create(
@@ -192,6 +195,8 @@ ALLOWED_VALUES = {
     "payment_processor_allowed": "payments_payment.processor",
     "refund_status_allowed": "payments_refund.status",
     "refund_currency_allowed": "payments_refund.currency",
+    "refundrequest_status_allowed": "payments_refundrequest.status",
+    "refundrequest_currency_allowed": "payments_refundrequest.currency",
     "webhookevent_processor_allowed": "payments_webhookevent.processor",
     "webhookevent_status_allowed": "payments_webhookevent.status",
     "reconciliation_processor_allowed": "payments_reconciliation.processor",
@@ -236,6 +241,18 @@ CHECKS = [
     ("payment_amount_positive", "payments_payment", "amount_cents = 0"),
     ("payment_paid_at_known", "payments_payment", "status = 'paid', paid_at = NULL"),
     ("refund_amount_positive", "payments_refund", "amount_cents = 0"),
+    (
+        "refundrequest_second_pair_of_eyes",
+        "payments_refundrequest",
+        "status = 'approved', decided_at = now(), decided_by_id = requested_by_id",
+    ),
+    ("refundrequest_second_pair_of_eyes", "payments_refundrequest", "status = 'approved', decided_at = now()"),
+    ("refundrequest_decided_at_known", "payments_refundrequest", "decided_at = now()"),
+    (
+        "refundrequest_declined_with_reason",
+        "payments_refundrequest",
+        "status = 'declined', decided_at = now(), decided_by_id = requested_by_id",
+    ),
     ("conversation_blocked_by_somebody", "messaging_conversation", "status = 'blocked'"),
     ("attachment_sent_with_a_message", "messaging_attachment", "status = 'sent'"),
     ("attachment_sent_with_a_message", "messaging_attachment", "message_id = (SELECT id FROM messaging_message)"),
@@ -250,7 +267,7 @@ CHECKS = [
     ("conversation_blocked_by_somebody", "messaging_conversation", "blocked_by = 'parent'"),
 ]
 # Their trigger or another CHECK of the same table speaks first, so they have a test of their own.
-ELSEWHERE = {"user_home_region_allowed"}
+ELSEWHERE = {"user_home_region_allowed", "refundrequest_amount_positive"}
 
 
 @pytest.mark.parametrize("constraint", ALLOWED_VALUES)
@@ -370,6 +387,7 @@ PARTIAL = {
     "seat_one_per_child",
     "seat_one_per_booking",
     "payment_one_open_per_booking",
+    "refundrequest_one_waiting",
     # Written by triggers only; the catalogue's tests look after it.
     "searchrow_activity_city_unique",
     "searchrow_one_primary",
@@ -476,6 +494,12 @@ def test_a_booking_holds_one_seat_in_a_session(world):
 def test_a_booking_has_one_open_payment(world, status):
     with refused(constraint="payment_one_open_per_booking"):
         copy_row("payments_payment", idempotency_key="NULL", status=f"'{status}'")
+
+
+def test_a_payment_has_one_request_that_waits(world):
+    with refused(constraint="refundrequest_one_waiting"):
+        copy_row("payments_refundrequest")
+    assert count("payments_refundrequest") == 1
 
 
 def test_no_rule_is_without_its_test():

@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget
 
 from core.admin import (
     Admin,
+    LargeAdmin,
     NoDelete,
     ReadOnlyAdmin,
     code,
@@ -30,6 +31,7 @@ from core.admin import (
     masked,
     masked_email,
     masked_phone,
+    reveal,
     verb,
 )
 from users import second_factor
@@ -78,8 +80,15 @@ def set_active(value: bool) -> Any:
     return run
 
 
+class Masked:
+    """People, whose names and contacts are shown one at a time, to those who may."""
+
+    def has_reveal_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("users.reveal_pii")
+
+
 @admin.register(User)
-class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
+class UserAdmin(Masked, NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
     """Deleting an account is erasure, with rules of its own.
 
     Administrators make staff accounts and hand out groups; only superusers make superusers.
@@ -89,8 +98,11 @@ class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
     add_form = StaffCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["short_id", "who", "role", "home_region", "active", "last_seen_at", "created_at"]
-    list_filter = ["role", "is_staff", "is_active", "home_region"]
-    search_fields = ["=email"]
+    list_filter = ["role", "is_staff", "is_active"]
+    search_fields = ["email__exact"]
+    search_help_text = "The whole e-mail address, our id, or the id at Supabase"
+    nothing = "Nobody like this. Search by the whole e-mail address; only a part of it is not looked up."
+    sortable_by: ClassVar[Any] = ()
     search_ids = ["id", "auth_id"]
     search_email = "email"
     ordering = ["-id"]
@@ -102,7 +114,10 @@ class UserAdmin(NoDelete, BaseUserAdmin, Admin):  # type: ignore[misc]
     ]  # fmt: skip
     add_fieldsets = [(None, {"fields": ["email", "password1", "password2"]})]
     actions = ["suspend", "reinstate"]
-    actions_detail = ["suspend", "reinstate", "reset_factor"]
+    actions_detail = ["reveal", "suspend", "reinstate", "reset_factor"]
+    reveal = reveal(
+        lambda user: {"E-mail": user.email, "Id at Supabase": user.auth_id}, when=lambda user: not user.is_staff
+    )
     suspend = verb(
         title="Suspend",
         past="Suspended",
@@ -220,14 +235,23 @@ class GroupAdmin(BaseGroupAdmin, Admin):  # type: ignore[misc]
 
 
 @admin.register(Parent)
-class ParentAdmin(ReadOnlyAdmin):
+class ParentAdmin(Masked, LargeAdmin):
     list_display = ["short_id", "name", "tel", "email", "user_link", "created_at"]
     list_select_related = ["user"]
-    search_fields = ["=user__email"]
+    search_help_text = "The whole e-mail address, or an id"
     search_ids = ["id", "user_id"]
     search_email = "user__email"
+    nothing = "No parent like this. Search by the whole e-mail address."
     exclude = ["first_name", "last_name", "phone"]
     readonly_fields = ["name", "tel", "email", "related"]
+    actions_detail = ["reveal"]
+    reveal = reveal(
+        lambda parent: {
+            "Name": f"{parent.first_name} {parent.last_name}".strip(),
+            "Phone": parent.phone,
+            "E-mail": parent.user.email,
+        }
+    )
 
     @display(description="Name")
     def name(self, row: Parent) -> str:
@@ -255,14 +279,18 @@ class ParentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Child)
-class ChildAdmin(ReadOnlyAdmin):
+class ChildAdmin(Masked, LargeAdmin):
     list_display = ["short_id", "name", "born", "parent_link", "removed_at", "created_at"]
-    list_filter = [("removed_at", admin.EmptyFieldListFilter)]
-    search_fields = ["=parent__user__email"]
+    search_help_text = "The parent's e-mail address, or an id"
+    nothing = "No child like this. Search by the parent's whole e-mail address."
     search_ids = ["id", "parent_id", "parent__user_id"]
     search_email = "parent__user__email"
     exclude = ["first_name", "last_name", "birth_date"]
     readonly_fields = ["name", "born", "removed_at"]
+    actions_detail = ["reveal"]
+    reveal = reveal(
+        lambda child: {"Name": f"{child.first_name} {child.last_name}".strip(), "Born": str(child.birth_date or "")}
+    )
 
     @display(description="Name")
     def name(self, row: Child) -> str:
@@ -278,10 +306,10 @@ class ChildAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Consent)
-class ConsentAdmin(ReadOnlyAdmin):
+class ConsentAdmin(LargeAdmin):
     list_display = ["short_id", "user_link", "kind", "version", "word", "created_at"]
     list_filter = ["kind", "granted"]
-    search_fields = ["=user__email"]
+    search_help_text = "The whole e-mail address, or an id"
     search_ids = ["id", "user_id"]
     search_email = "user__email"
 

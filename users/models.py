@@ -75,10 +75,15 @@ class User(Model, AbstractBaseUser, PermissionsMixin):
             # A user comes in through Supabase or through the admin, and a user without either door is a mistake.
             models.CheckConstraint(condition=Q(auth_id__isnull=False) | Q(is_staff=True), name="user_has_a_door"),
         ]
-        indexes = [models.Index(fields=["email"], name="user_email")]
+        indexes = [
+            models.Index(fields=["email"], name="user_email"),
+            models.Index(fields=["role", "-id"], condition=~Q(role="parent"), name="user_not_parent"),
+            models.Index(fields=["-id"], condition=Q(is_active=False), name="user_suspended"),
+        ]
         permissions = [
             ("suspend_user", "Can suspend and reinstate people"),
             ("reset_second_factor", "Can reset the second factor of staff"),
+            ("reveal_pii", "Can see names, contacts and birth dates, one record at a time"),
         ]
 
     def __str__(self) -> str:
@@ -172,7 +177,10 @@ class Consent(Model):
 
     class Meta:
         constraints = [one_of("kind", ConsentKind.values, "consent_kind_allowed")]
-        indexes = [models.Index(fields=["user", "kind", "-id"], name="consent_latest")]
+        indexes = [
+            models.Index(fields=["user", "kind", "-id"], name="consent_latest"),
+            models.Index(fields=["-id"], condition=Q(granted=False), name="consent_refused"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.version}: {'granted' if self.granted else 'refused'}"

@@ -1,7 +1,8 @@
 """What every admin page shares: people stay masked, verbs are asked for and logged, the rest can only be looked at."""
 
 from core.admin.frame import environment, may_view, navigation
-from core.admin.pages import Admin, NoAdd, NoDelete, ReadOnly, ReadOnlyAdmin, ReadOnlyInline, SwitchMixin
+from core.admin.pages import Admin, LargeAdmin, NoAdd, NoDelete, ReadOnly, ReadOnlyAdmin, ReadOnlyInline, SwitchMixin
+from core.admin.reveal import reveal
 from core.admin.tables import IdempotencyKeyAdmin, LogEntryAdmin
 from core.admin.trail import AuditEntryAdmin, TrailAdmin
 from core.admin.values import (
@@ -17,13 +18,15 @@ from core.admin.values import (
     money,
     pretty,
 )
-from core.admin.verbs import MOST_AT_ONCE, verb
+from core.admin.verbs import MOST_AT_ONCE, AskForm, verb
 
 __all__ = [
     "MOST_AT_ONCE",
     "Admin",
+    "AskForm",
     "AuditEntryAdmin",
     "IdempotencyKeyAdmin",
+    "LargeAdmin",
     "LogEntryAdmin",
     "NoAdd",
     "NoDelete",
@@ -46,5 +49,6 @@ __all__ = [
     "money",
     "navigation",
     "pretty",
+    "reveal",
     "verb",
 ]

@@ -1,21 +1,24 @@
 """The base of every admin page, and what kinds of rows there are: switched, kept, only looked at."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.db import models, router, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from core.acting import audited
 from core.admin.history import trail_of
+from core.admin.lists import CappedPaginator, export, found_by
 from core.admin.values import code
 from core.admin.verbs import MOST_AT_ONCE
 
@@ -23,9 +26,11 @@ from core.admin.verbs import MOST_AT_ONCE
 class Admin(ModelAdmin):
     """The base of every admin page here.
 
-    A search term that is a UUID is looked up in `search_ids`, one with an @ in `search_email`; both by an index.
+    A search term that is a UUID is looked up in `search_ids`, one with an @ in `search_email`, any other in
+    `search_fields`: by an index where these are `__exact`. An empty list says `nothing`, which tells what to do.
     """
 
+    paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
     list_filter_submit = True
@@ -38,6 +43,9 @@ class Admin(ModelAdmin):
     search_ids: ClassVar[list[str]] = ["id"]
     search_email: ClassVar[str | None] = None
     stamps: ClassVar[list[str]] = ["id", "created_at", "updated_at"]
+    # What puts the rows in the order of `date_hierarchy` by an index.
+    date_hierarchy_order = "id"
+    nothing = "Nothing is here yet."
 
     @display(description="Id", ordering="id")
     def short_id(self, row: models.Model) -> SafeString:
@@ -48,15 +56,24 @@ class Admin(ModelAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
         term = search_term.strip()
+        if not term:
+            return queryset, False
         try:
-            wanted = UUID(term)
+            return found_by(queryset, self.search_ids, UUID(term)) if self.search_ids else queryset.none(), False
         except ValueError:
-            if self.search_email and "@" in term:
-                return queryset.filter(**{f"{self.search_email}__in": [term, term.lower()]}), False
-            return super().get_search_results(request, queryset, search_term)
-        named = Q(*((field, wanted) for field in self.search_ids), _connector=Q.OR)
-        # A subquery, because a join to many rows would list a row as often.
-        return queryset.filter(pk__in=self.model._default_manager.filter(named).values("pk")), False
+            pass
+        if self.search_email and "@" in term:
+            return found_by(queryset, [f"{self.search_email}__in"], [term, term.lower()]), False
+        if list(self.search_fields) == ["=id"]:
+            return queryset.none(), False
+        if all(field.endswith("__exact") for field in self.search_fields):
+            return found_by(queryset, self.search_fields, term), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(partial(export, self))
+        name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
+        return [path("csv/", view, name=name), *super().get_urls()]
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """The row's buttons: only the verbs that its state allows."""
@@ -152,6 +169,12 @@ class ReadOnly(NoAdd, NoDelete):
 
 class ReadOnlyAdmin(ReadOnly, Admin):
     pass
+
+
+class LargeAdmin(ReadOnlyAdmin):
+    """A table that grows without end: always newest first, as no index is there for another order."""
+
+    sortable_by: ClassVar[Any] = ()
 
 
 class ReadOnlyInline(ReadOnly, TabularInline):

@@ -7,18 +7,16 @@ from django.contrib.admin.models import LogEntry
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from core.admin.pages import ReadOnlyAdmin
+from core.admin.pages import LargeAdmin
 from core.admin.values import code, label
 from core.models import IdempotencyKey
 
 
 @admin.register(IdempotencyKey)
-class IdempotencyKeyAdmin(ReadOnlyAdmin):
+class IdempotencyKeyAdmin(LargeAdmin):
     """Without the stored answers: they are the user's, not ours to read."""
 
     list_display = ["short_id", "method", "path", "status_code", "user", "created_at", "expires_at"]
-    list_filter = ["method", "status_code"]
-    search_fields = ["=key"]
     search_ids = ["id", "user_id"]
     exclude = ["response", "body_sha256"]
 
@@ -28,7 +26,7 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(LogEntry)
-class LogEntryAdmin(ReadOnlyAdmin):
+class LogEntryAdmin(LargeAdmin):
     """What staff did here."""
 
     list_display = ["action_time", "staff", "what", "content_type", "row", "change"]
@@ -36,7 +34,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
     list_filter = ["action_flag"]
     list_select_related = ["user", "content_type"]
     date_hierarchy = "action_time"
-    search_fields = ["=object_id"]
+    search_fields = ["object_id__exact"]
     search_ids = ["object_id", "user_id"]
     exclude = ["change_message"]
     readonly_fields = ["change"]

@@ -1,6 +1,7 @@
 """Verbs of models as actions that ask first, and are logged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 100
 
 
-class ReasonForm(Form):
+class AskForm(Form):
+    """What a verb asks for before it runs, about `rows`; its cleaned data are the verb's keywords."""
+
+    def __init__(self, *args: Any, rows: list[Any], **options: Any):
+        super().__init__(*args, **options)
+        self.rows = rows
+
+
+class ReasonForm(AskForm):
     reason = CharField(max_length=500, widget=UnfoldAdminTextareaWidget({"rows": 3}))
 
 
@@ -33,7 +42,9 @@ def verb(
     when: Callable[[Any], bool],
     run: Callable[..., Any],
     reason: str = "",
-    tells: Callable[..., list[str]] | None = None,
+    form: type[AskForm] = AskForm,
+    tells: Callable[..., Iterable[str]] | None = None,
+    by_staff: bool = False,
     permission: str = "change",
     icon: str | None = None,
     variant: ActionVariant = ActionVariant.DEFAULT,
@@ -42,9 +53,11 @@ def verb(
 
     It asks first (so that no GET changes anything), then calls `run(row, now=…)` for each row that is ready by `when`,
     and writes a log entry in the same transaction. With `reason`, the help text of a required field, it calls
-    `run(row, now=…, reason=…)`. An `Error` of the model becomes a message. What `tells(rows, now=…)` says of the
-    consequences stands on the page that asks.
+    `run(row, now=…, reason=…)`; a `form` of its own adds its fields in the same way, and `by_staff` adds `by=` who is
+    signed in. What `tells(rows, now=…)` says of the consequences stands on the page that asks. A text that `run` gives
+    is said and logged instead of `past`. An `Error` of the model becomes a message.
     """
+    asking = ReasonForm if reason and form is AskForm else form
 
     @action(description=title, permissions=[permission], icon=icon, variant=variant)
     def act(
@@ -63,32 +76,40 @@ def verb(
         if not ready:
             return back
         applied = "apply" in request.POST
-        form = (ReasonForm if reason else Form)(request.POST if applied else None)
+        given = asking(request.POST if applied else None, rows=ready)
         if reason:
-            form.fields["reason"].help_text = reason
-        if applied and form.is_valid():
+            given.fields["reason"].help_text = reason
+        if applied and given.is_valid():
             for row in ready:
-                perform(self, request, row, form.cleaned_data)
+                perform(self, request, row, given.cleaned_data)
+            return back
+        try:
+            consequences = list(tells(ready, now=timezone.now())) if tells else []
+        except Error as error:
+            messages.error(request, error.message)
             return back
         return self.ask(
             request,
             title=title,
             rows=ready,
-            form=form,
-            consequences=tells(ready, now=timezone.now()) if tells else [],
+            form=given,
+            consequences=consequences,
             back=back.url if back else request.get_full_path(),
             button="danger" if variant is ActionVariant.DANGER else "primary",
         )
 
     def perform(self: "Admin", request: HttpRequest, row: Any, given: dict[str, Any]) -> None:
+        now: datetime = timezone.now()
+        staff = {"by": request.user} if by_staff else {}
         try:
             with transaction.atomic(using=router.db_for_write(type(row))):
-                run(row, now=timezone.now(), **given)
-                self.log_change(request, row, f"{past}: {given['reason']}" if reason else f"{past}.")
+                answer = run(row, now=now, **given, **staff)
+                said = answer if isinstance(answer, str) else past
+                self.log_change(request, row, f"{said}: {given['reason']}" if "reason" in given else f"{said}.")
         except Error as error:
             messages.error(request, f"{row}: {error.message}")
         else:
-            messages.success(request, f"{past}: {row}.")
+            messages.success(request, f"{said}: {row}.")
 
     act.when, act.permission = when, permission
     return act

@@ -16,7 +16,7 @@ from juniro.groups import rights_of
 from marketplace.models import ActivityImage, Category, ParentInterest
 from messaging.models import Conversation, Message, MessageReport
 from notifications.models import Bounce, Notification, NotificationPreference
-from payments.models import Reconciliation, Refund, WebhookEvent
+from payments.models import Reconciliation, Refund, RefundRequest, WebhookEvent
 from privacy.models import ErasureRequest, ExportRequest
 from providers.models import Invitation
 from regions.models import AppConfig, FeatureFlag, RatingAggregate, SharedAuditEntry, SlugReservation
@@ -154,6 +154,14 @@ ROWS: dict[str, Callable[[int], Any]] = {
     )[0],
     "payments.Refund": lambda n: Refund.objects.create(
         payment=make.PaymentFactory(status="paid"), amount_cents=2500, currency="USD", reason="cancelled in time"
+    ),
+    "payments.RefundRequest": lambda n: RefundRequest.objects.create(
+        payment=make.PaymentFactory(status="paid"),
+        amount_cents=2500,
+        currency="USD",
+        reason="The pool was cold",
+        needs_approval=True,
+        requested_by=staff(),
     ),
     "payments.WebhookEvent": lambda n: WebhookEvent.objects.create(
         processor="stripe",

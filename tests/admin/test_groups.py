@@ -19,18 +19,29 @@ pytestmark = pytest.mark.django_db(databases=["default", "global"])
 
 # Who may use each verb of a model, besides superusers and administrators.
 VERBS = {
+    "bookings.Booking": {"cancel": "support finance"},
     "bookings.Review": {"hide": "content", "show": "content", "dismiss": "content"},
     "geography.City": {"open": "", "close": ""},
     "geography.Country": {"open_market": "", "close": ""},
     "geography.Locality": {"open": "", "close": ""},
     "marketplace.Category": {"activate": "content", "deactivate": "content"},
+    "marketplace.Session": {"cancel": "support"},
+    "messaging.MessageReport": dict.fromkeys(["read", "hide", "uphold", "dismiss"], "content"),
     "notifications.Notification": {"retry": "support", "previews": "support"},
-    "payments.Payment": {"end_review": "finance"},
+    "payments.Payment": {"end_review": "finance", "refund": "support finance"},
     "payments.Refund": {"retry": "finance"},
+    "payments.RefundRequest": {"approve": "finance", "decline": "support finance"},
     "payments.WebhookEvent": {"replay": "finance"},
+    "privacy.ErasureRequest": {"keep": "support", "hurry": "support"},
+    "privacy.ExportRequest": {"retry": "support"},
     "providers.ProviderAccount": dict.fromkeys(["verify", "reject", "suspend", "reinstate"], "verification"),
     "regions.FeatureFlag": {"switch_on": "", "switch_off": ""},
-    "users.User": {"suspend": "support", "reinstate": "support", "reset_factor": ""},
+    "users.Child": {"reveal": "support"},
+    "users.Parent": {"reveal": "support"},
+    "users.User": {
+        **dict.fromkeys(["reveal", "suspend", "reinstate", "make_export", "erase"], "support"),
+        "reset_factor": "",
+    },
 }
 
 

@@ -73,7 +73,7 @@ def test_a_review_is_ended_with_a_reason(ops, failed):
     assert payment.needs_review is True
     ops.post(page(payment, "end_review"), {"apply": "yes", "reason": "Settled with the bank."})
     payment.refresh_from_db()
-    assert payment.needs_review is False
+    assert (payment.needs_review, payment.review_note) == (False, "Settled with the bank.")
     assert words(payment) == ["Reviewed: Settled with the bank."]
 
 

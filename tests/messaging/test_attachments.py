@@ -475,3 +475,13 @@ def test_the_form_of_a_bucket_leads_into_the_folder_of_uploads(two, path, settin
     assert announced["upload"]["fields"]["key"] == f"region/attachments/incoming/{announced['id']}"
     assert announced["upload"]["fields"]["Content-Type"] == "application/pdf"
     assert re.match(r"https://storage\.googleapis\.com/juniro-us/", announced["upload"]["url"])
+
+
+def test_the_link_to_a_file_of_a_hidden_message_opens_nothing(api, two, path, now):
+    made = upload(api, two.ana, path).data
+    sent = send(two.ana, path, made["id"]).data
+    (shown,) = sent["attachments"]
+    assert fetch(api, shown["url"]).status_code == 200
+    Message.objects.filter(pk=sent["id"]).update(hidden_at=now)
+    assert fetch(api, shown["url"]).status_code == 404
+    assert two.owner.get(f"{path}/messages").data[-1]["attachments"] is None

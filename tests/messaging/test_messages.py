@@ -33,6 +33,7 @@ def test_both_sides_write_into_one_order(two, path, conversation):
         "conversationId": str(conversation.pk),
         "senderType": "provider",
         "isMine": True,
+        "isHidden": False,
         "content": "Yes, behind the hall.",
         "attachments": None,
         "readAt": None,

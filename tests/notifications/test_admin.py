@@ -98,7 +98,7 @@ def test_a_bounce_can_be_forgiven_and_not_made_up(ops, failed, now):
 
 @pytest.mark.parametrize("kind", [kind.value for kind in NotificationKind])
 def test_every_kind_is_shown_for_both_regions_in_html_and_text(ops, kind, django_assert_max_num_queries):
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         page = ops.get(PREVIEWS, {"kind": kind})
     assert page.status_code == 200
     assert [each["region"] for each in page.context["previews"]] == ["United States", "India"]

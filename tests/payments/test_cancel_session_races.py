@@ -280,7 +280,7 @@ def test_control_without_the_lock_somebody_is_refused_by_the_swap(
 
 @pytest.mark.parametrize(("first", "second"), [("settle", "settle"), ("cancel_in_full", "cancel_in_full")])
 def test_control_without_lock_and_swap_the_money_would_go_back_twice(
-    paid, careless, meeting, monkeypatch, first, second
+    paid, careless, unlimited, meeting, monkeypatch, first, second
 ):
     # What is paid and not going back yet is read before the pause, as under the lock; the last look is taken away, too.
     monkeypatch.setattr(cancellations, "unrefunded_cents", lambda payment: payment.amount_cents)

@@ -12,6 +12,7 @@ from notifications.models import Notification
 from payments.models import Payment, Refund
 from payments.services import end_review, retry_refund, send
 from payments.tasks import send_refund
+from tests.admin.rows import staff
 from tests.factories import BookingFactory, PaymentFactory, in_days
 from tests.payments.signed import checkout, declined, post_stripe, refund_event
 from tests.payments.test_send_refund import at_stripe, owed, paid_at
@@ -130,7 +131,7 @@ def test_two_at_once_who_try_it_again_owe_it_once(paid, at_once, now):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_control_without_the_payments_lock_it_is_owed_twice(paid, overtaken, now, monkeypatch):
+def test_control_without_the_payments_lock_it_is_owed_twice(paid, overtaken, now, monkeypatch, unlimited):
     refund = owe(paid, status="failed", processor_refund_id="re_1")
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self._chain())
     overtaken(
@@ -154,11 +155,15 @@ def test_a_second_refund_of_the_same_amount_is_another_one_at_the_processor(api,
 
 def test_the_flag_is_taken_off_once(now):
     payment = PaymentFactory(needs_review=True, status_reason="Disputed: fraudulent.")
-    end_review(payment.pk, now=now)
+    ana = staff()
+    end_review(payment.pk, by=ana, note="The bank took it back.", now=now)
     payment.refresh_from_db()
     assert (payment.needs_review, payment.status_reason) == (False, "Disputed: fraudulent.")
+    assert (payment.reviewed_by, payment.reviewed_at, payment.review_note) == (ana, now, "The bank took it back.")
     with pytest.raises(InvalidState):
-        end_review(payment.pk, now=now)
+        end_review(payment.pk, by=staff(), note="Again.", now=now)
+    payment.refresh_from_db()
+    assert (payment.reviewed_by, payment.review_note) == (ana, "The bank took it back.")
 
 
 # --- What parents are told -------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from bookings.models import Booking, Review, ReviewReport, Seat
 from marketplace.models import Activity, Offering, Session
 from notifications.formats import ZONES
 from payments.events import MAX_ATTEMPTS
-from payments.models import Payment, Refund, WebhookEvent
+from payments.models import Payment, Refund, RefundRequest, WebhookEvent
 from providers.models import Location
 from users.models import Child, Parent, User
 
@@ -87,7 +87,7 @@ class History:
         self.chance = random.Random(7)
         self.zone = ZoneInfo(ZONES[settings.REGION])
         self.rows: dict[type[Model], list[Any]] = {
-            each: [] for each in (Session, Booking, Seat, Payment, Refund, Review, ReviewReport)
+            each: [] for each in (Session, Booking, Seat, Payment, Refund, RefundRequest, Review, ReviewReport)
         }
 
     def write(self) -> int:
@@ -209,6 +209,20 @@ class History:
                 attempts=3,
                 error="The card of this payment is closed.",
                 created_at=self.now - timedelta(days=2, hours=3),
+            )
+        clerk, _ = User.objects.get_or_create(
+            email="sam@juniro.localhost", is_staff=True, defaults={"role": "admin", "home_region": settings.REGION}
+        )
+        for payment in paid[-5:-4]:
+            self.add(
+                RefundRequest,
+                payment=payment,
+                amount_cents=payment.amount_cents,
+                currency=payment.currency,
+                reason="The hall was flooded, and nobody told the parents.",
+                needs_approval=True,
+                requested_by=clerk,
+                created_at=self.now - timedelta(hours=5),
             )
         for review, reporter in zip(self.rows[Review][-2:], self.children, strict=False):
             review.rating, review.comment = 1, "The teacher, whose number is in every phone book, was late again."
