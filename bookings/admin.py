@@ -123,13 +123,11 @@ class Reported(admin.SimpleListFilter):
     title, parameter_name = "reports", "reports"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("any", "Any")]
+        return [("open", "Open")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
-        reports = ReviewReport.objects.all()
-        if self.value() == "open":
-            reports = reports.filter(status=ReviewReport.Status.OPEN)
-        return queryset.filter(pk__in=reports.values("review")) if self.value() else queryset
+        still_open = ReviewReport.objects.filter(status=ReviewReport.Status.OPEN)
+        return queryset.filter(pk__in=still_open.values("review")) if self.value() == "open" else queryset
 
 
 @admin.register(Review)

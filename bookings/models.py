@@ -187,6 +187,7 @@ class Review(Lifecycle, Model):
             models.CheckConstraint(condition=Q(rating__range=(1, 5)), name="review_rating_range"),
             one_of("status", ReviewStatus.values, "review_status_allowed"),
         ]
+        indexes = [models.Index(fields=["-id"], condition=Q(status="hidden"), name="review_hidden")]
         permissions = [("moderate_review", "Can hide and show reviews, and dismiss reports of them")]
 
     def __str__(self) -> str:
@@ -218,6 +219,7 @@ class ReviewReport(Lifecycle, Model):
             one_of("status", ReportStatus.values, "reviewreport_status_allowed"),
             models.UniqueConstraint(fields=["review", "reporter"], name="reviewreport_once"),
         ]
+        indexes = [models.Index(fields=["review"], condition=Q(status="open"), name="reviewreport_open")]
 
     def __str__(self) -> str:
         return f"report of {self.review_id}"

@@ -41,7 +41,7 @@ class NotificationAdmin(LargeAdmin):
     ]  # fmt: skip
     list_filter = ["status", "kind"]
     search_fields = ["dedupe_key__exact"]
-    search_ids = ["id", "user_id", "subject_id"]
+    search_ids = ["id", "user_id"]
     search_email = "user__email"
     state = label("status", {"pending": "warning", "sent": "success", "failed": "danger"})
     actions = ["retry"]
