@@ -22,8 +22,10 @@ def is_set_up(user: User) -> bool:
     return TOTPDevice.objects.filter(user=user, confirmed=True).exists()
 
 
+@transaction.atomic
 def begin(user: User) -> TOTPDevice:
     """The app that `user` is about to set up: with the same secret until it has proven itself."""
+    lock(user)
     return TOTPDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "authenticator app"})[0]
 
 
@@ -36,7 +38,8 @@ def qr_code(device: TOTPDevice) -> SafeString:
 @transaction.atomic
 def complete(user: User, code: str) -> TOTPDevice | None:
     """The app, set up: `code` proves that it has the secret. None if it does not."""
-    device = TOTPDevice.objects.select_for_update().filter(user=user, confirmed=False).first()
+    lock(user)
+    device = TOTPDevice.objects.filter(user=user, confirmed=False).first()
     if device is None or is_set_up(user) or not device.verify_token(code):
         return None
     device.confirmed = True
@@ -58,6 +61,7 @@ def verify(user: User, code: str) -> Device | None:
 @transaction.atomic
 def new_backup_codes(user: User) -> list[str]:
     """Fresh codes; the old ones are worth nothing from now on. They are kept hashed, so this is when they are shown."""
+    lock(user)
     StaticDevice.objects.filter(user=user).delete()
     codes = ["".join(secrets.choice(ALPHABET) for _ in range(10)) for _ in range(BACKUP_CODES)]
     device = StaticDevice.objects.create(user=user, name="backup codes")
@@ -67,6 +71,11 @@ def new_backup_codes(user: User) -> list[str]:
 
 def backup_codes_left(user: User) -> int:
     return sum(device.token_set.count() for device in StaticDevice.objects.filter(user=user))
+
+
+def lock(user: User) -> None:
+    """One at a time: two pages that load at once must not make two devices."""
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
 
 
 def digest(code: str) -> str:

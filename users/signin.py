@@ -54,10 +54,10 @@ def one_at_a_time(username: str) -> Iterator[None]:
     """
     name = f"signin:{hashlib.sha256(username.encode()).hexdigest()}"
     try:
-        with caches["default"].lock(name, timeout=30, blocking_timeout=10):  # type: ignore[attr-defined]
+        with caches["default"].lock(name, timeout=30, blocking_timeout=5):  # type: ignore[attr-defined]
             yield
     except LockError as error:
-        raise RateLimited(10) from error
+        raise RateLimited(5) from error
     except (RedisError, ConnectionInterrupted) as error:
         raise ServiceUnavailable from error
 

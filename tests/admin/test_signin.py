@@ -222,6 +222,21 @@ def test_the_secret_is_on_no_page_of_the_admin(ops, user, app):
         assert ops.get(f"/admin/{path}/").status_code == 404
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "global"])
+def test_pages_that_load_at_the_same_time_show_one_secret_and_leave_one_set_of_codes(user, at_once):
+    assert len({device.pk for device in at_once(lambda _: second_factor.begin(user), [1, 2, 3, 4])}) == 1
+    at_once(lambda _: second_factor.new_backup_codes(user), [1, 2, 3, 4])
+    assert second_factor.backup_codes_left(user) == 10
+
+
+def test_where_no_code_is_asked_for_the_page_still_shows_what_is_set_up(user, app, settings):
+    settings.SECOND_FACTOR = False
+    client = Client()
+    try_in(client)
+    assert "Your second factor is set up" in client.get(FACTOR).content.decode()
+    assert is_in(client)
+
+
 # --- The lock --------------------------------------------------------------------------------------------------------
 
 
