@@ -62,7 +62,7 @@ class NotificationAdmin(LargeAdmin):
 
     @action(description="Mail previews", permissions=["view"], icon="drafts")
     def previews(self, request: HttpRequest) -> TemplateResponse:
-        """Every kind of mail in both regions, with made-up people."""
+        """Every kind of mail in both regions, with made-up people; on a phone or a desk, by day or by night."""
         asked = request.GET.get("kind", "")
         kind = NotificationKind(asked) if asked in NotificationKind.values else NotificationKind.BOOKING_CONFIRMED
         context = {
@@ -71,6 +71,11 @@ class NotificationAdmin(LargeAdmin):
             "opts": self.opts,
             "kinds": NotificationKind,
             "kind": kind,
+            "is_optional": kind in OPTIONAL,
+            "schemes": ["light", "dark"],
+            "scheme": "dark" if request.GET.get("scheme") == "dark" else "light",
+            "widths": {"phone": 375, "desk": 680},
+            "width": "phone" if request.GET.get("width") == "phone" else "desk",
             "previews": [preview(kind, region) for region in Region],
         }
         return TemplateResponse(request, "notifications/previews.html", context)
