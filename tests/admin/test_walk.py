@@ -3,7 +3,10 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.admin.rows import staff
+from bookings.models import ReviewReport
+from payments.models import WebhookEvent
+from tests import factories as make
+from tests.admin.rows import row_of, staff
 from tests.browser import LAPTOP, PHONE
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "global"])
@@ -15,6 +18,39 @@ def test_the_front_page_shows_region_and_environment_and_fits(visit, on):
     page = there.open("/admin/")
     expect(page.get_by_text("United States · test").first).to_be_visible()
     assert there.fits()
+
+
+@pytest.mark.parametrize(
+    ("group", "sees", "not_for_it"),
+    [
+        ("verification", "Providers to verify", "Payments to review"),
+        ("finance", "Payments to review", "Reported reviews"),
+        ("content", "Reported reviews", "Payments to review"),
+        ("support", "Reported reviews", "Webhook events that fail"),
+        ("administrators", "Payments to review", None),
+    ],
+)
+def test_each_group_finds_its_work_on_the_front_page_and_nobody_else_s(visit, group, sees, not_for_it):
+    make.ProviderAccountFactory(status="pending", verified_at=None, submitted_at=make.in_days(-3))
+    make.PaymentFactory(needs_review=True)
+    ReviewReport.objects.create(review=make.ReviewFactory(), reporter=make.UserFactory(), reason="Rude")
+    row_of("payments.WebhookEvent")
+    WebhookEvent.objects.update(status="failed")
+    there = visit(staff(groups=[group]), on=PHONE)
+    page = there.open("/admin/")
+    if not_for_it:
+        expect(page.get_by_text(not_for_it)).to_have_count(0)
+    card = page.locator("#waiting").get_by_role("link", name=sees)
+    expect(card).to_contain_text("1")
+    assert there.fits()
+    card.click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    assert there.fits()
+
+
+def test_who_is_in_no_group_is_told_whom_to_ask(visit):
+    page = visit(staff()).open("/admin/")
+    expect(page.get_by_text("An administrator can put you into a group.")).to_be_visible()
 
 
 def test_a_list_that_a_member_of_staff_may_not_see_is_refused(visit):
