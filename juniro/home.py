@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from bookings.models import ReviewReport
+from bookings.models import Review
 from core.admin import list_url, may_view
 from juniro import trends
 from marketplace import upkeep
@@ -45,7 +45,7 @@ class Queue:
     patience: timedelta = timedelta(days=1)
 
     def waiting(self, now: datetime) -> "Waiting":
-        found = self.rows(now).aggregate(count=Count("pk"), oldest=Min(self.since))
+        found = self.rows(now).aggregate(count=Count("pk", distinct=True), oldest=Min(self.since))
         return Waiting(
             title=self.title,
             icon=self.icon,
@@ -114,9 +114,10 @@ QUEUES = [
     Queue(
         "Reported reviews",
         "reviews",
-        "bookings.ReviewReport",
-        lambda now: ReviewReport.objects.filter(status="open"),
-        lambda now: {"status__exact": "open"},
+        "bookings.Review",
+        lambda now: Review.objects.filter(reports__status="open"),
+        lambda now: {"reports": "open"},
+        since="reports__created_at",
         patience=timedelta(days=2),
     ),
     Queue(

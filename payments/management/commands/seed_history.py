@@ -128,7 +128,9 @@ class History:
         booked_at = session.starts_at - timedelta(minutes=self.chance.randint(90, 2000))
         is_cancelled = self.chance.random() < 0.07
         refundable_until = session.starts_at - timedelta(hours=offering.refund_window_hours)
+        paid_at = booked_at + timedelta(minutes=2)
         cancelled_at = booked_at + timedelta(minutes=20) if is_cancelled else None
+        refunded_at = cancelled_at and cancelled_at + timedelta(minutes=1)
         booking = self.add(
             Booking,
             session=session,
@@ -139,7 +141,7 @@ class History:
             amount_cents=offering.price_cents,
             currency=offering.currency,
             refundable_until=max(refundable_until, booked_at + timedelta(hours=1)),
-            confirmed_at=booked_at,
+            confirmed_at=paid_at,
             cancelled_at=cancelled_at,
             cancellation_reason="Changed plans" if is_cancelled else "",
             created_at=booked_at,
@@ -157,9 +159,9 @@ class History:
             processor_checkout_id=f"demo_checkout_{number}",
             checkout_expires_at=booked_at + timedelta(minutes=35),
             status="refunded" if is_cancelled else "paid",
-            paid_at=booked_at,
-            refunded_at=cancelled_at,
-            created_at=booked_at,
+            paid_at=paid_at,
+            refunded_at=refunded_at,
+            created_at=booked_at + timedelta(seconds=20),
         )
         if cancelled_at:
             self.add(
@@ -171,7 +173,7 @@ class History:
                 status="succeeded",
                 processor_refund_id=f"demo_refund_{number}",
                 attempts=1,
-                succeeded_at=cancelled_at,
+                succeeded_at=refunded_at,
                 created_at=cancelled_at,
             )
         elif self.chance.random() < 0.15:
