@@ -10,6 +10,8 @@ from marketplace.filters import MAX_DAYS, PARTS_OF_DAY, WEEKDAYS, Filters
 
 # How many of the rows with the soonest sessions are looked through for those in a circle, before it is cut out.
 MAX_WALK = 5000
+# The same for those of a city that are in a locality: it has many of its city's, or few enough to sort.
+MAX_CITY_WALK = 500
 # Of how many slots of the week each is asked for itself: five days of three. More are never far away.
 MAX_BRANCHES = 15
 FIRST_DAY = date(2000, 1, 1)
@@ -58,10 +60,10 @@ class Conditions:
             if filters.lat is not None and not self.city:
                 # A single category has an index of its own for it.
                 category = self.by_name["category"] if isinstance(self.parameters.get("category"), str) else "TRUE"
-                return self.soonest_among(f"row.latitude IS NOT NULL AND {category}")
+                return self.soonest_among(f"row.latitude IS NOT NULL AND {category}", MAX_WALK)
             if filters.locality and self.city and "category" not in narrowed:
                 self.parameters["city"] = self.city
-                return self.soonest_among("row.city_slug = %(city)s::text")
+                return self.soonest_among("row.city_slug = %(city)s::text", MAX_CITY_WALK)
         in_city_alone = filters.city and not filters.locality and filters.lat is None
         if "calendar" in self.by_name and (not narrowed or (narrowed == {"place"} and in_city_alone)):
             wanted = slots_of_week(filters)
@@ -69,8 +71,8 @@ class Conditions:
                 return self.soonest_by_slot(wanted)
         return self.matches()
 
-    def soonest_among(self, those: str) -> str:
-        """Looks through the soonest rows of `those`, and cuts out the area only where they do not fill the page.
+    def soonest_among(self, those: str, most: int) -> str:
+        """Looks through the `most` soonest rows of `those`, and cuts out the area only where they do not fill the page.
 
         A busy area has filled it after some hundreds; to cut it out and sort it costs by all that it holds.
         """
@@ -81,7 +83,7 @@ class Conditions:
             WITH walked AS MATERIALIZED (
                 SELECT row.id, row.next_session_at FROM (
                     SELECT * FROM marketplace_searchrow AS row WHERE {those} AND {after}
-                    {order} LIMIT {MAX_WALK}) AS row
+                    {order} LIMIT {most:d}) AS row
                 WHERE {self.where(cursor=False)} {order} LIMIT {needed:d}
             )
             SELECT * FROM walked WHERE (SELECT count(*) FROM walked) = {needed:d}

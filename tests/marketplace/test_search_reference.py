@@ -365,7 +365,7 @@ def test_an_area_of_several_cities_shows_an_activity_once(child, monkeypatch, so
 @pytest.mark.parametrize("walk", [1, 3, 5000])
 @pytest.mark.parametrize("more", [{}, {"age": 7}, {"weekday": "mon,tue,wed"}])
 def test_a_locality_that_only_one_city_has_is_walked_or_cut_out_alike(child, monkeypatch, walk, more):
-    monkeypatch.setattr(conditions, "MAX_WALK", walk)
+    monkeypatch.setattr(conditions, "MAX_CITY_WALK", walk)
 
     def activity(location: int, day: int, ages: tuple[int | None, int | None]) -> dict[str, Any]:
         moment = {"offering": 0, "location": location, "moment": (day, time(12), "UTC")}
