@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from bookings.models import Booking, Review, ReviewReport
 from marketplace.models import Activity, ActivityImage, Offering
 from messaging.models import MessageReport
-from payments.models import Payment, Refund
+from payments.models import Payment, Refund, RefundRequest
 from privacy.scrubbing import owned_alone
 from providers.models import Location, ProviderAccount, ProviderUser
 from users.models import Child, Parent, User
@@ -26,6 +26,7 @@ def traces_of(user: User) -> Iterator[UUID]:
         Booking.objects.filter(parent__user=user),
         Payment.objects.filter(booking__parent__user=user),
         Refund.objects.filter(payment__booking__parent__user=user),
+        RefundRequest.objects.filter(payment__booking__parent__user=user),
         Review.objects.filter(parent__user=user),
         ReviewReport.objects.filter(Q(reporter=user) | Q(review__parent__user=user)),
         MessageReport.objects.filter(reports),
