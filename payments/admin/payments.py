@@ -54,7 +54,7 @@ class RefundForm(AskForm):
         (payment,) = self.rows
         self.fields["amount"].widget = UnfoldAdminDecimalFieldWidget({"step": "0.01", "inputmode": "decimal"})
         self.fields["amount"].label = f"Amount in {payment.currency}"
-        self.fields["amount"].initial = Decimal(unrefunded_cents(payment)) / 100
+        self.fields["amount"].initial = f"{unrefunded_cents(payment) / 100:.2f}"
         self.fields["request_id"].initial = uuid7
 
 
