@@ -9,10 +9,12 @@ from django.contrib.admin.views.main import ChangeList
 
 register = template.Library()
 
+LOOKED_AT = 100
+
 
 @register.inclusion_tag("admin/date_hierarchy.html")
 def periods(listed: ChangeList) -> dict[str, Any]:
-    """All periods between the oldest and the newest row: two looks at an index, where Django would read every row."""
+    """All periods between the oldest and the newest row: two looks at an index, where Django reads every row."""
     field = listed.date_hierarchy
     asked = [whole(listed.params.get(f"{field}__{part}")) for part in ("year", "month", "day")]
     year, month, day = asked if all(each is not None for each in asked if each) else (None, None, None)
@@ -48,10 +50,12 @@ def whole(value: Any) -> int | None:
 
 
 def between(listed: ChangeList) -> tuple[date, date] | None:
-    """The days of the first and the last row of the whole table; ids of ours are in the order of time."""
+    """The days of the oldest and the newest row of the whole table, from its two ends.
+
+    Our own ids are in the order of time. Those of rows that came otherwise are not, so more than one is looked at.
+    """
     field, order = listed.date_hierarchy, listed.model_admin.date_hierarchy_order
-    ends = [
-        listed.model._default_manager.order_by(f"{sign}{order}").values_list(field, flat=True).first()
-        for sign in ("", "-")
-    ]
-    return (ends[0].date(), ends[1].date()) if all(ends) else None
+    rows = listed.model._default_manager
+    ends = [rows.order_by(f"{sign}{order}").values_list(field, flat=True)[:LOOKED_AT] for sign in ("", "-")]
+    times = [at for end in ends for at in end if at]
+    return (min(times).date(), max(times).date()) if times else None
