@@ -109,8 +109,10 @@ def details_of(child: Child, *, day: date, parent: Parent) -> Details:
 
 
 def consent_of(parent: str) -> Subquery:
-    """The latest word about child data of the user behind the column `parent`, to annotate rows with."""
-    said = Consent.objects.filter(user=OuterRef(f"{parent}__user"), kind=Consent.Kind.CHILD_DATA).order_by("-id")
+    """The latest word about the data of a row's child, by the user behind the column `parent`, to annotate with."""
+    said = Consent.objects.latest_first(
+        user=OuterRef(f"{parent}__user"), kind=Consent.Kind.CHILD_DATA, child=OuterRef("child")
+    )
     return Subquery(said.values("granted")[:1])
 
 

@@ -105,7 +105,7 @@ def said(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
 
 
 def configure(options: dict[str, Any]) -> None:
-    """Sets up logging for `{"level", "json", "sentry_dsn", "region", "release"}` (Django's LOGGING_CONFIG)."""
+    """Sets up logging for `{"level", "json", "syslog", "sentry_dsn", "region", "release"}` (LOGGING_CONFIG)."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -121,6 +121,14 @@ def configure(options: dict[str, Any]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    handlers: dict[str, Any] = {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}}
+    if options["syslog"]:
+        # By UDP: a log server that is down holds up nobody.
+        handlers["syslog"] = {
+            "class": "logging.handlers.SysLogHandler",
+            "address": options["syslog"],
+            "formatter": "line",
+        }
     logging.config.dictConfig(
         {
             "version": 1,
@@ -136,8 +144,8 @@ def configure(options: dict[str, Any]) -> None:
                     ],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-            "root": {"handlers": ["stderr"], "level": options["level"]},
+            "handlers": handlers,
+            "root": {"handlers": list(handlers), "level": options["level"]},
             "loggers": {
                 # Both repeat request paths and would log them beside our own line.
                 "django.request": {"level": "CRITICAL"},

@@ -53,6 +53,30 @@ class CascadeInDatabase(RunSQL):
         return self.__class__.__name__, [], {"table": self.table, "column": self.column}
 
 
+class AppendOnly(RunSQL):
+    """Triggers that refuse to change a row of `table`, and to delete one for which the condition `kept` holds."""
+
+    def __init__(self, table: str, kept: str):
+        self.table, self.kept = table, kept
+        super().__init__(
+            f"""
+            CREATE FUNCTION {table}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF TG_OP = 'DELETE' AND NOT ({kept}) THEN
+                    RETURN OLD;
+                END IF;
+                RAISE EXCEPTION '{table} is append-only' USING ERRCODE = 'integrity_constraint_violation';
+            END $$;
+            CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW
+            EXECUTE FUNCTION {table}_is_append_only();
+            """,
+            f"DROP TRIGGER {table}_append_only ON {table}; DROP FUNCTION {table}_is_append_only();",
+        )
+
+    def deconstruct(self) -> tuple[str, list, dict]:
+        return self.__class__.__name__, [], {"table": self.table, "kept": self.kept}
+
+
 class ImmutableColumn(RunSQL):
     """A trigger that refuses to change `column` of `table` once the row is there."""
 

@@ -38,6 +38,7 @@ app.conf.beat_schedule = {
     "purge invitations": {"task": "providers.tasks.purge_invitations", "schedule": 86400.0},
     "erase accounts": {"task": "privacy.tasks.erase_due", "schedule": 60.0},
     "make exports": {"task": "privacy.tasks.make_exports", "schedule": 60.0},
+    "purge what is kept for a time": {"task": "privacy.tasks.purge", "schedule": 86400.0},
     "purge audit trail": {"task": "core.tasks.purge_audit_trail", "schedule": 86400.0},
     "purge sessions": {"task": "core.tasks.purge_sessions", "schedule": 86400.0},
     "purge idempotency keys": {"task": "core.tasks.purge_idempotency_keys", "schedule": 3600.0},

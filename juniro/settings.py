@@ -427,6 +427,10 @@ NOTIFICATION_CONTENTS = [
     "messaging.emails",
 ]
 NOTIFICATION_RETENTION_DAYS = number("NOTIFICATION_RETENTION_DAYS", 180, at_least=1)
+# All of what is kept for how long: privacy/retention.py.
+BOUNCE_RETENTION_DAYS = number("BOUNCE_RETENTION_DAYS", 365, at_least=1)
+ROSTER_VIEW_RETENTION_DAYS = number("ROSTER_VIEW_RETENTION_DAYS", 365, at_least=30)
+EXPORT_REQUEST_RETENTION_DAYS = number("EXPORT_REQUEST_RETENTION_DAYS", 365, at_least=30)
 
 # --- REST framework ------------------------------------------------------------------------------------------------
 
@@ -601,5 +605,44 @@ LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
 if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
     refuse(f"LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {LOG_LEVEL!r}.")
 SENTRY_DSN = env.str("SENTRY_DSN", "")
+LOG_URL = url("LOG_URL", schemes=("syslog",), required=False)
 LOGGING_CONFIG = "core.logging.configure"
-LOGGING = {"level": LOG_LEVEL, "json": PRODUCTION, "sentry_dsn": SENTRY_DSN, "region": REGION, "release": VERSION}
+LOGGING = {
+    "level": LOG_LEVEL,
+    "json": PRODUCTION,
+    "syslog": LOG_URL and (urlsplit(LOG_URL).hostname, urlsplit(LOG_URL).port or 514),
+    "sentry_dsn": SENTRY_DSN,
+    "region": REGION,
+    "release": VERSION,
+}
+
+# --- Residency -----------------------------------------------------------------------------------------------------
+
+REGION_DATA_HOSTS = [each.strip().lower() for each in env.str("REGION_DATA_HOSTS", "").split(",") if each.strip()]
+if PRODUCTION and REGION == "in" and not REGION_DATA_HOSTS:
+    refuse("REGION_DATA_HOSTS must name the hosts in India that data may go to.")
+
+
+def host_of(address: str) -> str:
+    """Where data goes that is sent to `address`: a host, a bucket, or the mail provider that anymail speaks to."""
+    parts = urlsplit(address)
+    if parts.scheme.startswith("anymail+"):
+        return parts.scheme.removeprefix("anymail+")
+    return parts.hostname or ""
+
+
+def is_ours(host: str) -> bool:
+    """Whether `host` is in this region: on the list, below a `.domain` of it, or on this very machine."""
+    if host in ("", "localhost", "127.0.0.1", "::1"):
+        return True
+    return any(host == each or (each.startswith(".") and host.endswith(each)) for each in REGION_DATA_HOSTS)
+
+
+# All that people's data goes to, as far as a host's name can tell. What both regions share has nothing of anybody.
+for name in (
+    "DATABASE_URL", "DATABASE_REPLICA_URL", "REDIS_URL", "CELERY_BROKER_URL", "SUPABASE_URL", "EMAIL_URL",
+    "STORAGE_URL", "LOG_URL", "SENTRY_DSN",
+):  # fmt: skip
+    found = host_of(os.environ.get(name, ""))
+    if REGION_DATA_HOSTS and not is_ours(found):
+        refuse(f"{name} leads to {found}, which is not among the REGION_DATA_HOSTS of the region {REGION}.")

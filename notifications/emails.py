@@ -27,17 +27,28 @@ class Decision:
     version: str
     granted: bool
     at: datetime
+    of_one_child: bool = False
 
 
 def decisions(ids: Collection[UUID], user_id: UUID) -> Mapping[UUID, Decision]:
     return {
-        row.pk: Decision(id=row.pk, kind=row.kind, version=row.version, granted=row.granted, at=row.created_at)
+        row.pk: Decision(
+            id=row.pk,
+            kind=row.kind,
+            version=row.version,
+            granted=row.granted,
+            at=row.created_at,
+            of_one_child=row.child_id is not None,
+        )
         for row in Consent.objects.filter(pk__in=ids, user=user_id)
     }
 
 
 def consent_receipt(decision: Decision, reader: Reader) -> Letter:
     matter = MATTERS.get(ConsentKind(decision.kind), decision.kind)
+    if decision.of_one_child:
+        # Which one stands in the app: a mail need not name it.
+        matter = "storing data of one of your children"
     said = f"You agreed to {matter}." if decision.granted else f"You took back your consent to {matter}."
     return Letter(
         subject="Receipt for your consent" if decision.granted else "Receipt: consent taken back",

@@ -49,6 +49,9 @@ OPTIONAL = (
     NotificationKind.MESSAGE_RECEIVED,
 )
 
+# Asked for by us and for us: nothing for those who said no to marketing.
+PROMOTIONAL = (NotificationKind.REVIEW_PROMPT,)
+
 # Told to providers' staff, never to parents.
 FOR_PROVIDERS = (
     NotificationKind.BOOKING_RECEIVED,

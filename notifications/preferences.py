@@ -9,8 +9,15 @@ from django.conf import settings
 from django.core import signing
 
 from core.errors import NotFound
-from notifications.models import FOR_PROVIDERS, OPTIONAL, Bounce, NotificationKind, NotificationPreference
-from users.models import User
+from notifications.models import (
+    FOR_PROVIDERS,
+    OPTIONAL,
+    PROMOTIONAL,
+    Bounce,
+    NotificationKind,
+    NotificationPreference,
+)
+from users.models import Consent, User
 
 
 def hash_of(email: str) -> str:
@@ -32,8 +39,15 @@ def why_silent(user: User, kind: str) -> str:
         return ""
     if not wants(user, kind):
         return "The user does not want it."
+    if kind in PROMOTIONAL and said_no_to_marketing(user):
+        return "The user wants no marketing."
     bounce = bounce_of(user)
     return f"The address does not take it: {bounce.get_reason_display().lower()}." if bounce else ""
+
+
+def said_no_to_marketing(user: User) -> bool:
+    said = Consent.objects.latest_first(user=user, kind=Consent.Kind.MARKETING)
+    return said.values_list("granted", flat=True).first() is False
 
 
 def wants(user: User, kind: str) -> bool:

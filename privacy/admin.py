@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
-from unfold.decorators import display
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, label, link, verb
 from privacy import erasure, export
 from privacy.models import ErasureRequest, ExportRequest
+from privacy.retention import RULES
 from users.admin import UserAdmin
 from users.models import User
 
@@ -78,6 +80,18 @@ class ErasureRequestAdmin(OfPerson):
         icon="refresh",
     )
     state = label("status", {"requested": "warning", "erased": "warning", "done": "success", "cancelled": "info"})
+    actions_list: ClassVar[list[str]] = ["retention"]
+
+    @action(description="What is kept for how long", url_path="retention", permissions=["view"])
+    def retention(self, request: HttpRequest) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "What is kept for how long",
+            "opts": self.opts,
+            "titles": ["What", "How long", "Why", "Setting", "Sweep"],
+            "rules": RULES,
+        }
+        return TemplateResponse(request, "privacy/retention.html", context)
 
     def has_request_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("privacy.request_erasure")

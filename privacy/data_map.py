@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from django.db import models, router
 
 from core.classification import Sensitivity, classified_models, sensitivities
+from privacy.retention import RULES
 
 PAGE = "docs/privacy.md"
 # Every row has them.
@@ -28,7 +29,17 @@ def by_sensitivity(model: type[models.Model]) -> dict[Sensitivity, str]:
     return {each: " ".join(f"`{name}`" for name in said if said[name] is each) for each in Sensitivity}
 
 
-PARTS: dict[str, Callable[[], Iterator[str]]] = {"data map": data_map}
+def retention_table() -> Iterator[str]:
+    """What is kept for how long, with the settings' values where nobody changed them."""
+    yield "| what | where | how long | why | by |"
+    yield "|---|---|---|---|---|"
+    for rule in RULES:
+        columns = " ".join(f"`{each}`" for each in rule.columns.split())
+        how_long = f"{rule.how_long} (`{rule.setting}`)" if rule.setting else rule.how_long
+        yield f"| {rule.what} | {columns} | {how_long} | {rule.why} | {f'`{rule.task}`' if rule.task else '–'} |"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {"data map": data_map, "retention": retention_table}
 
 
 def up_to_date(page: str) -> str:

@@ -80,7 +80,7 @@ SECTIONS = [
     Section("profile", Parent, "user", "first_name last_name phone"),
     Section("children", Child, "parent__user", "id first_name last_name birth_date removed_at created_at"),
     Section("interests", ParentInterest, "parent__user", "category__name child_id created_at"),
-    Section("consents", Consent, "user", "id kind version granted created_at"),
+    Section("consents", Consent, "user", "id kind version granted child_id created_at"),
     Section(
         "bookings",
         Booking,

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from privacy import erasure, export
+from privacy import erasure, export, retention
 from privacy.models import ErasureRequest, ExportRequest
 
 
@@ -35,3 +35,9 @@ def make_exports() -> None:
     for pk in queued.order_by("next_attempt_at").values_list("pk", flat=True)[:50]:
         make_export.delay(str(pk))
     export.expire_archives(now=now)
+
+
+@shared_task
+def purge() -> dict[str, int]:
+    """Deletes what is kept for a time that is over (`privacy.retention`)."""
+    return retention.purge(now=timezone.now())

@@ -149,9 +149,14 @@ class Child(Model):
 
 
 class ConsentQuerySet(models.QuerySet["Consent"]):
-    def is_granted(self, *, user: User, kind: str) -> bool:
+    def latest_first(self, *, user: Any, kind: str, child: Any = None) -> "ConsentQuerySet":
+        """The words of `user` about `kind`; with `child`, those about this child beside those about all of them."""
+        about = Q(child=None) if child is None else Q(child=None) | Q(child=child)
+        return self.filter(about, user=user, kind=kind).order_by("-id")
+
+    def is_granted(self, *, user: User, kind: str, child: "Child | None" = None) -> bool:
         """Whether the latest word of `user` about `kind` is yes."""
-        return bool(self.filter(user=user, kind=kind).order_by("-id").values_list("granted", flat=True).first())
+        return bool(self.latest_first(user=user, kind=kind, child=child).values_list("granted", flat=True).first())
 
 
 class ConsentKind(models.TextChoices):
@@ -162,7 +167,11 @@ class ConsentKind(models.TextChoices):
 
 
 class Consent(Model):
-    """One decision of a user about one kind of consent; append-only, the latest one counts."""
+    """One decision of a user about one kind of consent; the latest one counts.
+
+    A word about `child_data` may be about one `child` alone; without it, it is about all of them, those spoken of
+    before included. Append-only: a trigger refuses to change a row, and to delete one before its user is erased.
+    """
 
     Kind = ConsentKind
 
@@ -170,13 +179,20 @@ class Consent(Model):
     kind = status_field(Kind)
     version = models.CharField(max_length=50)
     granted = models.BooleanField()
+    # No constraint: the word stays as it was said when the child is gone.
+    child = models.ForeignKey(Child, models.DO_NOTHING, null=True, blank=True, db_constraint=False, related_name="+")
 
-    privacy = Privacy(operational="user kind version granted")
+    privacy = Privacy(operational="user kind version granted child")
 
     objects = ConsentQuerySet.as_manager()
 
     class Meta:
-        constraints = [one_of("kind", ConsentKind.values, "consent_kind_allowed")]
+        constraints = [
+            one_of("kind", ConsentKind.values, "consent_kind_allowed"),
+            models.CheckConstraint(
+                condition=Q(child__isnull=True) | Q(kind="child_data"), name="consent_of_a_child_is_about_its_data"
+            ),
+        ]
         indexes = [
             models.Index(fields=["user", "kind", "-id"], name="consent_latest"),
             models.Index(fields=["-id"], condition=Q(granted=False), name="consent_refused"),

@@ -12,6 +12,7 @@ from core.models import Region
 from core.serializers import ModelSerializer, Serializer
 from geography.models import Country
 from users.models import Child, Consent, User
+from users.permissions import caller
 
 OLDEST_CHILD_YEARS = 25
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -103,11 +104,26 @@ class ChildSerializer(ModelSerializer):
 
 
 class ConsentSerializer(ModelSerializer):
+    """A word about `child_data` is about all of the caller's children, or with `childId` about this one alone."""
+
+    child_id = serializers.UUIDField(required=False, allow_null=True)
+
     class Meta:
         model = Consent
-        fields = ["id", "kind", "version", "granted", "created_at"]
+        fields = ["id", "kind", "version", "granted", "child_id", "created_at"]
         read_only_fields = ["id", "created_at"]
         extra_kwargs = {"granted": {"required": True}}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        child_id = attrs.get("child_id")
+        if child_id is None:
+            return attrs
+        if attrs["kind"] != Consent.Kind.CHILD_DATA:
+            raise serializers.ValidationError({"child_id": ["Only a word about child_data may be about one child."]})
+        mine = Child.objects.present().filter(parent__user=caller(self.context["request"]), pk=child_id)
+        if not mine.exists():
+            raise serializers.ValidationError({"child_id": ["You have no such child."]})
+        return attrs
 
 
 class HomeRegionSerializer(Serializer):

@@ -44,8 +44,23 @@ def sync(*, claims: Claims, home_region: str, now: datetime) -> tuple[User, bool
     return user, False
 
 
+def require_consent(user: User, child: Child | None = None) -> None:
+    """Raises `ConsentRequired` unless the latest word of `user` on child data, or on that of `child`, is yes.
+
+    Inside a transaction, and until its end the word stands: a withdrawal at the same time waits for what we store.
+    """
+    lock_consents(user)
+    if not Consent.objects.is_granted(user=user, kind=Consent.Kind.CHILD_DATA, child=child):
+        raise ConsentRequired
+
+
+def lock_consents(user: User) -> None:
+    """Until commit, one at a time may speak for `user` or act on their word."""
+    User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
+
+
+@transaction.atomic
 def add_child(*, parent: Parent, **fields) -> Child:
     """Stores a child. Raises `ConsentRequired` unless the parent's latest word on child data is yes."""
-    if not Consent.objects.is_granted(user=parent.user, kind=Consent.Kind.CHILD_DATA):
-        raise ConsentRequired
+    require_consent(parent.user)
     return Child.objects.create(parent=parent, **fields)

@@ -84,5 +84,9 @@ class ChildViewSet(
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().partial_update(request, *args, **kwargs)
 
+    def perform_update(self, serializer: BaseSerializer[Any]) -> None:
+        services.require_consent(caller(self.request), serializer.instance)
+        serializer.save()
+
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
         serializer.instance = services.add_child(parent=caller(self.request).parent, **serializer.validated_data)

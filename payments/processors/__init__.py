@@ -157,7 +157,8 @@ def our_id(value: Any) -> UUID | None:
 # Whatever a processor calls it: a key that so much as sounds like a person, an address or a means of payment is cut.
 PRIVATE = re.compile(
     r"name|mail|phone|contact|address|card|last4|vpa|upi|bank|wallet|customer|billing|shipping|receipt_|owner|buyer|"
-    r"payment_method|next_action|acquirer|token|secret|evidence|url|description|collected|custom_|(^|_)(source|ip|message)(_|$)"
+    r"payment_method|next_action|acquirer|token|secret|evidence|url|description|collected|custom_|account_number|"
+    r"fund_account|virtual_account|receiver|ifsc|iban|gstin|birth|(^|_)(source|ip|message|rrn|utr|pan|iin|dob)(_|$)"
 )
 # Others write what they like into these; of ours we need the ids.
 NOTES, OUR_NOTES = ("metadata", "notes"), ("payment_id", "refund_id")

@@ -2,6 +2,9 @@
 
 import io
 import logging
+import socket
+import subprocess
+import sys
 import uuid
 from smtplib import SMTPRecipientsRefused
 
@@ -15,6 +18,7 @@ from bookings.services import SessionFull
 from core.logging import describe, without_values
 from juniro.urls import urlpatterns as real_urlpatterns
 from tests import tokens
+from tests.conftest import ROOT
 from tests.factories import ConsentFactory, UserFactory
 from users.models import Parent
 
@@ -143,3 +147,17 @@ def test_a_report_to_sentry_without_exception_passes():
 def test_a_report_to_sentry_tells_no_address():
     report = {"request": {"url": "https://api.example/v1/calendars/secret.ics", "query_string": "q=x", "method": "GET"}}
     assert without_values(report, {}) == {"request": {"method": "GET"}}
+
+
+def test_a_log_server_gets_every_line_too():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(5)
+        code = (
+            "from core.logging import configure; import logging;"
+            f"configure(dict(level='INFO', json=True, syslog=('127.0.0.1', {server.getsockname()[1]}),"
+            " sentry_dsn='', region='us', release='1')); logging.getLogger('juniro.x').info('hello')"
+        )
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+        line = server.recv(4096)
+    assert b'"event": "hello"' in line and b'"level": "info"' in line

@@ -38,6 +38,7 @@ PRODUCTION = {
 INDIA = {
     **{name: value for name, value in PRODUCTION.items() if not name.startswith("STRIPE")},
     "REGION": "in",
+    "REGION_DATA_HOSTS": ".internal,project.supabase.co",
     "RAZORPAY_KEY_ID": "rzp_live_ours",
     "RAZORPAY_KEY_SECRET": "razorpay-secret-of-our-own",
     "RAZORPAY_WEBHOOK_SECRET": "webhook-secret-of-our-own",
@@ -96,6 +97,26 @@ BAD = [
     (PRODUCTION, {"SUPABASE_SERVICE_ROLE_KEY": "service_role_sandbox"}, "SUPABASE_SERVICE_ROLE_KEY"),
     (PRODUCTION, {"PAYMENT_PROCESSORS": "stripe,razorpay"}, "PAYMENT_PROCESSORS"),
     (INDIA, {"RAZORPAY_KEY_ID": "rzp_test_sandbox"}, "RAZORPAY_KEY_ID"),
+    (INDIA, {"REGION_DATA_HOSTS": None}, "REGION_DATA_HOSTS must name the hosts in India"),
+    *[
+        (INDIA, {name: address}, f"{name} leads to {host}, which is not among the REGION_DATA_HOSTS of the region in")
+        for name, address, host in (
+            ("SENTRY_DSN", "https://key@o1.ingest.us.sentry.io/2", "o1.ingest.us.sentry.io"),
+            ("LOG_URL", "syslog://logs.us.example:514", "logs.us.example"),
+            ("DATABASE_URL", "postgres://u:p@DB.us.example:5432/a", "db.us.example"),
+            ("DATABASE_REPLICA_URL", "postgres://u:p@db.us.example:5432/a", "db.us.example"),
+            ("REDIS_URL", "rediss://:p@redis.us.example/0", "redis.us.example"),
+            ("CELERY_BROKER_URL", "rediss://redis.us.example/1", "redis.us.example"),
+            ("SUPABASE_URL", "https://us-project.supabase.co", "us-project.supabase.co"),
+            ("EMAIL_URL", "smtp+tls://u:p@mail.us.example:587", "mail.us.example"),
+            ("EMAIL_URL", "anymail+postmark://?server_token=a", "postmark"),
+            ("STORAGE_URL", "gs://us-bucket", "us-bucket"),
+            # A name that only ends alike is another one.
+            ("REDIS_URL", "rediss://evilinternal/0", "evilinternal"),
+        )
+    ],
+    (PRODUCTION, {"REGION_DATA_HOSTS": "elsewhere.example"}, "DATABASE_URL leads to db.internal"),
+    (LOCAL, {"LOG_URL": "http://logs"}, "LOG_URL"),
     (INDIA, {"RAZORPAY_KEY_SECRET": None}, "RAZORPAY_KEY_SECRET"),
     (INDIA, {"RAZORPAY_WEBHOOK_SECRET": ""}, "RAZORPAY_WEBHOOK_SECRET"),
     (INDIA, {"PAYMENT_PROCESSORS": "razorpay,stripe"}, "STRIPE_SECRET_KEY"),
@@ -107,6 +128,17 @@ GOOD = [
     (LOCAL, {"STORAGE_URL": "gs://bucket/of-this-region"}),
     (PRODUCTION, {}),
     (INDIA, {}),
+    (INDIA, {"GLOBAL_DATABASE_URL": "postgres://u:p@shared.us.example/b"}),
+    (
+        INDIA,
+        {
+            "REGION_DATA_HOSTS": ".internal, project.supabase.co,o1.ingest.in.sentry.io,in-bucket,postmark",
+            "SENTRY_DSN": "https://key@o1.ingest.in.sentry.io/2",
+            "LOG_URL": "syslog://logs.internal",
+            "STORAGE_URL": "gs://in-bucket/uploads",
+            "EMAIL_URL": "anymail+postmark://?server_token=a",
+        },
+    ),
     (INDIA, {"PAYMENT_PROCESSORS": "razorpay,stripe", "STRIPE_SECRET_KEY": "sk_live_x", "STRIPE_WEBHOOK_SECRET": "w"}),
     (PRODUCTION, {"SECRET_KEY": "$" + "k" * 50, "STRIPE_WEBHOOK_SECRET": "$whsec"}),
     (PRODUCTION, {"STRIPE_WEBHOOK_SECRET": "whsec_new, whsec_old", "DATABASE_REPLICA_URL": "postgres://u:p@r/d"}),
