@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import structlog
 from django.apps import apps
@@ -23,7 +25,8 @@ def entries_of(model: type[Model]) -> type[AuditRow]:
 def purge(*, before: datetime) -> int:
     """Deletes older entries, of this region and of both; of this one alone while the global database is down."""
     purged = 0
-    for entries in (AuditEntry, apps.get_model("regions.SharedAuditEntry")):
+    tables: list[Any] = [AuditEntry, apps.get_model("regions.SharedAuditEntry")]
+    for entries in tables:
         old = entries.objects.filter(at__lt=before).order_by("pk").values("pk")[:BATCH]
         try:
             while count := entries.objects.filter(pk__in=old).delete()[0]:
@@ -33,7 +36,7 @@ def purge(*, before: datetime) -> int:
     return purged
 
 
-def forget(ids: Iterable[object], *, actor: object) -> None:
+def forget(ids: Iterable[object], *, actor: UUID) -> None:
     """Takes a person out of the trail: what happened to the rows `ids`, and that it was they who did the rest."""
     names = [str(each) for each in ids]
     AuditEntry.objects.filter(object_id__in=names).delete()

@@ -194,7 +194,7 @@ def install_audit(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def audit_triggers(model: type[Model], how: dict[str, str], *, table: str) -> Iterator[str]:
-    personal = [field.column for field in model._meta.concrete_fields if field.name in personal_columns(model)]
+    personal = [str(field.column) for field in model._meta.concrete_fields if field.name in personal_columns(model)]
     skipped = [how.get("key", "id"), "id", "created_at", "updated_at", *how.get("skip", "").split()]
     skipped += how.get("counters", "").split()
     counters = [f"OLD.{name} IS NOT DISTINCT FROM NEW.{name}" for name in how.get("counters", "").split()]

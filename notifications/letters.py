@@ -98,7 +98,7 @@ def render(letter: Letter, *, reader: Reader, unsubscribe_url: str = "", is_opti
         "settings_url": f"{settings.APP_URL}/settings/notifications",
     }
     text = render_to_string("notifications/letter.txt", context)
-    html = render_to_string("notifications/letter.html", context)
+    html: str = render_to_string("notifications/letter.html", context)
     # On a phone, "10:45 AM CST" stays on one line.
     html = CLOCK.sub(lambda found: found[0].replace(" ", "&nbsp;"), html)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html

@@ -45,13 +45,9 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {"data map": data_map, "retentio
 def up_to_date(page: str) -> str:
     """`page` with its generated parts written anew, each between `<!-- its name -->` and `<!-- end -->`."""
     for name, lines in PARTS.items():
-        body = "\n".join(lines())
-        page, found = re.subn(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda match, body=body: f"{match[1]}{body}\n{match[2]}",
-            page,
-            flags=re.S,
-        )
+        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
+        body = "\n".join(lines()).replace("\\", r"\\")
+        page, found = re.subn(rf"({begin}).*?({end})", rf"\g<1>{body}\n\g<2>", page, flags=re.S)
         if found != 1:
             raise ValueError(f"{PAGE} has no place for the {name}.")
     return page

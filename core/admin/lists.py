@@ -36,7 +36,8 @@ class CappedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         # In the list's own order, so that the database walks the same index for both.
-        return self.object_list.values("pk")[: COUNTED + 1].count()  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        return rows.values("pk")[: COUNTED + 1].count()
 
     @property
     def is_capped(self) -> bool:
@@ -61,17 +62,17 @@ def export(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     listed = model_admin.get_changelist_instance(request)
-    columns = [each for each in listed.list_display if each != "action_checkbox"]
+    columns = [str(each) for each in listed.list_display if each != "action_checkbox"]
     name = f"{model_admin.opts.model_name}-{timezone.now():%Y%m%d-%H%M%S}.csv"
     LogEntry.objects.create(
-        user=request.user,
+        user_id=str(request.user.pk),
         content_type=ContentType.objects.get_for_model(model_admin.model),
         object_repr=name,
         action_flag=CHANGE,
         change_message=f"Exported the list as CSV: {asked_for(listed) or 'all'}.",
     )
     rows = listed.queryset[:EXPORTED].iterator(chunk_size=500)
-    header = [capfirst(label_for_field(each, model_admin.model, model_admin)) for each in columns]
+    header = [capfirst(str(label_for_field(each, model_admin.model, model_admin))) for each in columns]
     return csv_stream(name, header=header, rows=lines(rows, columns, model_admin))
 
 

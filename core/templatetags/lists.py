@@ -54,7 +54,8 @@ def between(listed: ChangeList) -> tuple[date, date] | None:
 
     Our own ids are in the order of time. Those of rows that came otherwise are not, so more than one is looked at.
     """
-    field, order = listed.date_hierarchy, listed.model_admin.date_hierarchy_order
+    model_admin: Any = listed.model_admin
+    field, order = model_admin.date_hierarchy, model_admin.date_hierarchy_order
     rows = listed.model._default_manager
     ends = [rows.order_by(f"{sign}{order}").values_list(field, flat=True)[:LOOKED_AT] for sign in ("", "-")]
     times = [at for end in ends for at in end if at]
