@@ -7,6 +7,8 @@ from uuid import UUID
 from django.contrib.admin.models import LogEntry
 from django.core.files.storage import default_storage
 from django.db.models import F, Q, QuerySet
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from bookings import reviews
 from bookings.models import Booking, CalendarFeed, Review, ReviewReport
@@ -33,10 +35,10 @@ def scrub(user: User, *, now: datetime) -> None:
     written = Review.objects.filter(parent__user=user)
     conversations = Conversation.objects.filter(parent__user=user)
     payments = Payment.objects.filter(booking__in=bookings)
+    refunds = Refund.objects.filter(payment__in=payments)
     requests = RefundRequest.objects.filter(payment__in=payments)
-    forget_log(
-        [User.objects.filter(pk=user.pk), parents, children, bookings, written, conversations, payments, requests]
-    )
+    forget_log([User.objects.filter(pk=user.pk), parents, children, written, conversations])
+    forget_log([bookings, payments, refunds, requests])
     parents.update(first_name="", last_name="", phone="")
     ParentInterest.objects.filter(parent__user=user).delete()
     children.filter(bookings=None).delete()
@@ -45,12 +47,13 @@ def scrub(user: User, *, now: datetime) -> None:
     payments.update(checkout_url="", review_note="")
     requests.update(reason=GONE)
     requests.exclude(decision="").update(decision=GONE)
-    Refund.objects.filter(payment__booking__in=bookings).update(reason="The booking was cancelled.")
-    WebhookEvent.objects.filter(payment__booking__in=bookings).update(payload={})
+    refunds.update(reason="The booking was cancelled.")
+    WebhookEvent.objects.filter(payment__in=payments).update(payload={})
     for review in written.exclude(Q(comment=None) & Q(response=None)):
         review.comment = review.response = review.responded_at = None
         review.save(update_fields=["comment", "response", "responded_at", "updated_at"])
         reviews.note_rating(review)
+    written.exclude(hidden_reason="").update(hidden_reason=GONE)
     ReviewReport.objects.filter(Q(reporter=user) | Q(review__in=written)).update(reason=GONE)
     # The whole thread is about this person, whoever wrote which half; and it ends here.
     Message.objects.filter(conversation__in=conversations).update(content="", attachments=None)
@@ -61,6 +64,8 @@ def scrub(user: User, *, now: datetime) -> None:
     for rows in (Notification, NotificationPreference, Bounce, CalendarFeed):
         rows.objects.filter(user=user).delete()  # type: ignore[attr-defined]
     end_archives(user)
+    for device in (TOTPDevice, StaticDevice):
+        device.objects.filter(user=user).delete()
     if user.email:
         Invitation.objects.filter(email__iexact=user.email).delete()
     # The other side's answers, too, repeat what was written.

@@ -104,7 +104,7 @@ def test_flags_and_app_config_keep_their_last_value(outage):
     with within(BOUNDED):
         assert flags.is_enabled(FLAG) is True
     # Only the first one waits, whatever it is that is read next.
-    with within(0.1):
+    with within(SOON):
         for _ in range(20):
             assert (flags.is_enabled(FLAG), config.get("LIMIT", 1)) == (True, 7)
             assert flags.is_enabled("AI_SEARCH_ENABLED") is False
@@ -138,7 +138,7 @@ def test_after_the_outage_a_switch_is_seen_within_seconds(outage, monkeypatch):
     outage.begin()
     assert flags.is_enabled(FLAG) is True
     time.sleep(0.4)
-    with within(0.1):  # somebody looks after the stores, and it is not this caller
+    with within(SOON):  # somebody looks after the stores, and it is not this caller
         assert flags.is_enabled(FLAG) is True
     outage.end()
     flags.switch(FLAG, False)
