@@ -6,7 +6,7 @@ from privacy.retention import RULES
 
 pytestmark = pytest.mark.django_db(databases=["default", "global"])
 
-PAGE = "/admin/privacy/erasurerequest/retention"
+PAGE = "/admin/privacy/erasurerequest/retention/"
 
 
 def test_ops_see_the_rules(ops):
