@@ -32,7 +32,7 @@ VERBS = {
     "payments.Refund": {"retry": "finance"},
     "payments.RefundRequest": {"approve": "finance", "decline": "support finance"},
     "payments.WebhookEvent": {"replay": "finance"},
-    "privacy.ErasureRequest": {"keep": "support", "hurry": "support"},
+    "privacy.ErasureRequest": dict.fromkeys(["keep", "hurry", "retention"], "support"),
     "privacy.ExportRequest": {"retry": "support"},
     "providers.ProviderAccount": dict.fromkeys(["verify", "reject", "suspend", "reinstate"], "verification"),
     "regions.FeatureFlag": {"switch_on": "", "switch_off": ""},

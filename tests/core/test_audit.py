@@ -188,6 +188,7 @@ def test_a_verb_of_the_admin_is_noted_with_who_which_request_and_from_where():
 def test_a_change_by_the_api_is_noted_with_the_users_id_and_the_route(api):
     child = ChildFactory()
     user = child.parent.user
+    ConsentFactory(user=user)
     answer = api.as_user(user).patch(f"/v1/me/children/{child.pk}", {"firstName": "Mona"}, X_Request_ID="request-0002")
     assert answer.status == 200
     entry = latest(child)
