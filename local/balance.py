@@ -2,6 +2,8 @@
 
 Each check is one statement that names the rows that break it, so none is a sound book. The tests ask them after every
 step, `make soak` at its end; a person with a prompt may, too.
+
+They read the clock, as the application does, and not when the transaction began: a test may be one long transaction.
 """
 
 from collections.abc import Callable, Iterable
@@ -58,7 +60,7 @@ ALWAYS = {
                         AND (seat.released_at IS NULL OR session.status = 'cancelled'))""",
     "a booking is confirmed without its money": f"""{MONEY}
         SELECT id FROM bookings_booking AS booking WHERE status = 'confirmed' AND amount_cents > 0
-            AND {BEGINS} > now() AND NOT EXISTS (
+            AND {BEGINS} > clock_timestamp() AND NOT EXISTS (
                 SELECT FROM money WHERE booking_id = booking.id AND status = 'paid' AND owed < amount_cents)""",
     "a booking is paid more than once": f"""{MONEY}
         SELECT booking_id FROM money WHERE status = 'paid' AND back < amount_cents AND NOT needs_review
@@ -88,7 +90,7 @@ ALWAYS = {
 # Once every event has come and every sweep has run. What is flagged waits for a person and is told apart.
 WHEN_QUIET = {
     "a hold has outlived its time": """
-        SELECT id FROM bookings_booking WHERE status = 'pending_payment' AND expires_at < now()""",
+        SELECT id FROM bookings_booking WHERE status = 'pending_payment' AND expires_at < clock_timestamp()""",
     "a seat is held in a cancelled session": """
         SELECT seat.id FROM bookings_seat AS seat JOIN marketplace_session AS session ON session.id = seat.session_id
         WHERE seat.released_at IS NULL AND session.status = 'cancelled'""",

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from notifications.models import NotificationKind, NotificationPreference
 from notifications.preferences import unsubscribe_url
@@ -42,7 +43,7 @@ def test_ops_look_at_every_mail_by_day_and_by_night(visit, on):
         page.wait_for_url(address)
     assert there.fits()
     for mail in mails_on(page):
-        assert "They wrote" in mail.locator("body").inner_text()
+        expect(mail.locator("body")).to_contain_text("They wrote")
         assert mail.evaluate("getComputedStyle(document.body).backgroundColor") == NIGHT
         assert mail.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.get_by_role("link", name="Light").click()
