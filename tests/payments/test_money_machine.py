@@ -31,6 +31,8 @@ pytestmark = pytest.mark.django_db
 
 # Other seeds are other examples: to look for new ones, move FIRST and raise EXAMPLES for a while.
 FIRST, EXAMPLES, STEPS = 1, 8, 30
+# Of the first fifty these three found all that the controls below take out, and so they are tried before the others.
+TELLING = (14, 24, 33)
 SETTINGS = settings(
     max_examples=1,
     stateful_step_count=STEPS,
@@ -91,12 +93,12 @@ def world(request, api, sandbox, tasks, monkeypatch):
 
 
 def drive(world, *, examples):
-    """Runs that many examples, each from a seed of its own.
+    """Runs the telling examples and that many others, each from a seed of its own.
 
     Left to itself, hypothesis spends most of a small budget on variations of what it has tried; seeds spread widely.
     A seed gives the same example as long as the code is the same, from which hypothesis takes numbers to try.
     """
-    for number in range(FIRST, FIRST + examples):
+    for number in (*TELLING, *range(FIRST, FIRST + examples)):
         machine = seed(number)(type(f"MachineOfSeed{number}", (MoneyMachine,), {"world": world}))
         run_state_machine_as_test(machine, settings=SETTINGS)
 
@@ -165,4 +167,4 @@ RULES = {
 def test_control_the_machine_finds_out_when_a_rule_is_missing(world, monkeypatch, rule):
     monkeypatch.setattr(*RULES[rule])
     with pytest.raises(AssertionError):
-        drive(world, examples=15 * EXAMPLES)
+        drive(world, examples=100)
