@@ -76,8 +76,8 @@ class Region(models.TextChoices):
 
 
 class Currency(models.TextChoices):
-    USD = "USD"
-    INR = "INR"
+    USD = "USD", "USD"
+    INR = "INR", "INR"
 
 
 class IdempotencyKey(Model):

@@ -54,6 +54,7 @@ DatabaseOperations.sql_flush = sql_flush
 # Static files are looked up when asked for; else every client would begin by reading all of their folders.
 django_settings.WHITENOISE_AUTOREFRESH = True
 
+
 class Api:
     """A client that speaks JSON and answers `Answer`s; `api.as_user(user)` is the same with a token."""
 

@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("amount_cents", models.PositiveIntegerField()),
-                ("currency", models.CharField(choices=[("USD", "Usd"), ("INR", "Inr")], max_length=3)),
+                ("currency", models.CharField(choices=[("USD", "USD"), ("INR", "INR")], max_length=3)),
                 (
                     "expires_at",
                     models.DateTimeField(

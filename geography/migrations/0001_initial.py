@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ),
                 ("code", models.CharField(help_text="ISO 3166-1, for example US", max_length=2, unique=True)),
                 ("name", models.CharField(max_length=100, unique=True)),
-                ("currency", models.CharField(choices=[("USD", "Usd"), ("INR", "Inr")], max_length=3)),
+                ("currency", models.CharField(choices=[("USD", "USD"), ("INR", "INR")], max_length=3)),
                 ("phone_prefix", models.CharField(blank=True, db_default="", default="", max_length=5)),
                 ("region", models.CharField(choices=[("us", "United States"), ("in", "India")], max_length=2)),
                 ("is_active", models.BooleanField(db_default=False, default=False)),

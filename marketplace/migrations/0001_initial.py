@@ -170,7 +170,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(blank=True, max_length=200, null=True)),
                 ("price_cents", models.PositiveIntegerField()),
-                ("currency", models.CharField(choices=[("USD", "Usd"), ("INR", "Inr")], max_length=3)),
+                ("currency", models.CharField(choices=[("USD", "USD"), ("INR", "INR")], max_length=3)),
                 (
                     "session_count",
                     models.PositiveSmallIntegerField(blank=True, help_text="For multi_session: how many", null=True),

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("amount_cents", models.PositiveIntegerField()),
-                ("currency", models.CharField(choices=[("USD", "Usd"), ("INR", "Inr")], max_length=3)),
+                ("currency", models.CharField(choices=[("USD", "USD"), ("INR", "INR")], max_length=3)),
                 (
                     "processor",
                     models.CharField(choices=[("stripe", "Stripe"), ("razorpay", "Razorpay")], max_length=20),
@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("amount_cents", models.PositiveIntegerField()),
-                ("currency", models.CharField(choices=[("USD", "Usd"), ("INR", "Inr")], max_length=3)),
+                ("currency", models.CharField(choices=[("USD", "USD"), ("INR", "INR")], max_length=3)),
                 ("reason", models.CharField(max_length=500)),
                 (
                     "status",

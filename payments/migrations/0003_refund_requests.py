@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("amount_cents", models.PositiveIntegerField()),
-                ("currency", models.CharField(choices=[("USD", "Usd"), ("INR", "Inr")], max_length=3)),
+                ("currency", models.CharField(choices=[("USD", "USD"), ("INR", "INR")], max_length=3)),
                 ("cancels_booking", models.BooleanField(db_default=False, default=False)),
                 ("reason", models.CharField(max_length=500)),
                 ("needs_approval", models.BooleanField()),
