@@ -122,7 +122,9 @@ def soak() -> int:
         env = environment(asked, urls)
         with Group(env=env, log=log) as group:
             print(f"Preparing ({asked.region}) …", flush=True)
-            prepare = [sys.executable, "manage.py", "prepare_local", "--activities", str(asked.activities)]
+            # No history: no processor knows of its payments.
+            prepare = [sys.executable, "manage.py", "prepare_local", "--no-history"]
+            prepare += ["--activities", str(asked.activities)]
             if group.finish("prepare", prepare):
                 raise RunError(f"prepare_local failed{group.last_words('prepare')}")
             machine = Machine(asked, group)

@@ -22,6 +22,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--activities", type=int, default=300, help="Size of the demo catalogue")
+        parser.add_argument("--no-history", action="store_true", help="Only what is ahead, no invented bookings")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.LOCAL:
@@ -32,8 +33,9 @@ class Command(BaseCommand):
         seed_geography.seed(region=settings.REGION)
         seed_categories.seed()
         seed_demo.seed(activities=options["activities"])
-        # By name: it belongs to the payments, which stand above the catalogue.
-        call_command("seed_history", stdout=self.stdout)
+        if not options["no_history"]:
+            # By name: it belongs to the payments, which stand above the catalogue.
+            call_command("seed_history", stdout=self.stdout)
         for key, description in flags.KNOWN.items():
             FeatureFlag.objects.get_or_create(key=key, defaults={"description": description})
         if not User.objects.filter(is_staff=True, email=ADMIN_EMAIL).exists():
