@@ -21,7 +21,7 @@ demo-regions: $(INSTALLED)  ## Both regions side by side: what each keeps to its
 	@$(BIN)/python -m local.two_regions
 
 test: $(INSTALLED)  ## The whole test suite
-	@JUNIRO_ENV=test REGION=us $(SERVERS) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+	@JUNIRO_ENV=test REGION=us $(SERVERS) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
 
 lint: $(INSTALLED)  ## Everything that can be checked without running
 	$(BIN)/ruff check .
