@@ -215,10 +215,11 @@ def remove_offering(*, offering: Offering) -> None:
     """Deletes an offering with its sessions, or makes it inactive where it was ever booked. Raises `InvalidState`."""
     try:
         with transaction.atomic():
-            activity, offering = lock_offering(offering)
-            keep_one_active(activity, offering)
-            offering.delete()
+            activity, found = lock_offering(offering)
+            keep_one_active(activity, found)
+            found.delete()
     except (ProtectedError, IntegrityError):
+        # By Django's own look, or at the commit by the foreign key of a booking that was made in this very moment.
         with transaction.atomic():
             activity, offering = lock_offering(offering)
             keep_one_active(activity, offering)

@@ -1,6 +1,9 @@
 """/v1/provider/activities/{id}/offerings and /v1/provider/offerings/{id}: what things cost."""
 
+import threading
+
 import pytest
+from django.db import transaction
 
 from marketplace.models import Offering, Session
 from tests.factories import (
@@ -12,6 +15,7 @@ from tests.factories import (
     SessionFactory,
     in_days,
 )
+from tests.payments.conftest import somebody_waits_for_us, wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -211,3 +215,24 @@ def test_an_offering_that_is_booked_in_this_very_moment_stays(api, at_once):
     left = Offering.objects.filter(pk=session.offering_id).values_list("status", flat=True)
     # Either it went first and the booking never came, or the booking keeps it.
     assert list(left) == ([] if isinstance(booked, Exception) else ["inactive"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_booking_whose_commit_the_deletion_waits_for_keeps_the_offering(api, at_once):
+    owner = ProviderUserFactory()
+    session = SessionFactory(offering__activity=ActivityFactory(provider=owner.provider_account, status="draft"))
+    booked = threading.Event()
+
+    def book():
+        with transaction.atomic():
+            BookingFactory(session=session, status="confirmed")
+            booked.set()
+            wait_until(somebody_waits_for_us)
+
+    def delete():
+        booked.wait(10)
+        return api.as_user(owner.user).delete(path(session.offering))
+
+    _, answer = at_once(lambda run: run(), [book, delete])
+    assert answer.status == 200
+    assert Offering.objects.get().status == "inactive"

@@ -1,6 +1,7 @@
 """The inbox: what is stored of an event, what happens when it fails, and how it is taken up again."""
 
 import json
+import threading
 import time
 from datetime import timedelta
 
@@ -288,9 +289,10 @@ def test_the_sweep_takes_up_what_failed_for_a_while_and_not_too_often(api, tasks
 @pytest.mark.parametrize("copies", [1, 3])
 def test_behind_a_lock_that_nobody_gives_back_the_answer_comes_within_five_seconds(api, at_once, payment, copies):
     """Also for twins, which wait for each other before they wait for the lock."""
-    event, took = checkout(payment), []
+    event, took, held = checkout(payment), [], threading.Event()
 
     def deliver():
+        held.wait(10)
         started = time.monotonic()
         answer = post_stripe(api, event)
         took.append(time.monotonic() - started)
@@ -299,6 +301,7 @@ def test_behind_a_lock_that_nobody_gives_back_the_answer_comes_within_five_secon
     def hold():
         with transaction.atomic():
             Session.objects.select_for_update().get(pk=payment.booking.session_id)
+            held.set()
             wait_until(lambda: len(took) == copies, seconds=30)
 
     statuses = at_once(lambda run: run(), [hold, *[deliver] * copies])[1:]
