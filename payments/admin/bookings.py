@@ -88,10 +88,11 @@ class BookingWithMoneyAdmin(BookingAdmin):
         )
         sums = (("Paid", story.paid_cents), ("Refunded", story.refunded_cents), ("Owed", story.refund_pending_cents))
         cell = '<td class="pr-4 align-top">{}</td>'
+        row_of_cells = f'<tr><td class="pr-4 align-top whitespace-nowrap">{{}}</td>{cell * 3}</tr>'
         return format_html(
             '<p class="mb-2">{}</p><div class="overflow-x-auto"><table class="text-sm">{}</table></div>',
             format_html_join(" · ", "{} {}", ((name, money(cents, story.currency)) for name, cents in sums)),
-            format_html_join("", f"<tr>{cell * 4}</tr>", lines),
+            format_html_join("", row_of_cells, lines),
         )
 
 
