@@ -150,12 +150,13 @@ BEGIN
             calendar.city_id IS NULL OR calendar.cities = 1 AS is_primary
         FROM calendar WHERE calendar.city_id IS NOT NULL OR calendar.cities > 1
         UNION ALL
-        -- Without a session in sight an activity is where its provider is at home.
+        -- Without a session in sight in an open city an activity is where its provider is at home. It is so before
+        -- sessions in a closed one begin, too: time that passes changes rows that are there, and brings no new ones.
         (SELECT home.city_id, NULL, 0, home.id, '{}', '{}',
             ARRAY(SELECT each.slug::text FROM geography_locality AS each
                 WHERE each.id = home.locality_id AND each.is_active), TRUE
         FROM providers_location AS home
-        WHERE home.provider_id = shown.provider_id AND NOT EXISTS (SELECT FROM upcoming)
+        WHERE home.provider_id = shown.provider_id AND NOT EXISTS (SELECT FROM upcoming WHERE upcoming.is_open)
         ORDER BY home.is_default DESC, home.id LIMIT 1)
     ) AS places
     CROSS JOIN LATERAL (

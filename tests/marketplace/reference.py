@@ -132,13 +132,16 @@ def cities_of(activity: Activity, offerings: set[Any], now: datetime) -> list[Pl
                 session.pk, session.starts_at, local, session.capacity - session.enrolled, session.location
             )
             by_city.setdefault(session.location.city_id, []).append(upcoming)
-    if by_city:
-        places = [Place(each[0].location.city, tuple(each), each[0].location) for each in by_city.values()]
-    else:
-        homes = Location.objects.filter(provider=activity.provider_id).select_related("city__country", "locality")
-        home = min(homes, key=lambda each: (not each.is_default, each.pk), default=None)
-        places = [Place(home.city, (), home)] if home else []
-    return [place for place in places if place.city.is_active and place.city.country.is_active]
+    places = [Place(each[0].location.city, tuple(each), each[0].location) for each in by_city.values()]
+    if found := [place for place in places if is_open(place)]:
+        return found
+    homes = Location.objects.filter(provider=activity.provider_id).select_related("city__country", "locality")
+    home = min(homes, key=lambda each: (not each.is_default, each.pk), default=None)
+    return [place for place in ([Place(home.city, (), home)] if home else []) if is_open(place)]
+
+
+def is_open(place: Place) -> bool:
+    return place.city.is_active and place.city.country.is_active
 
 
 def together(places: list[Place]) -> Place:

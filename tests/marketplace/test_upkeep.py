@@ -11,6 +11,7 @@ from providers.models import Location, ProviderAccount
 from tests.factories import (
     ActivityFactory,
     CategoryFactory,
+    CityFactory,
     LocationFactory,
     OfferingFactory,
     SessionFactory,
@@ -61,6 +62,19 @@ def close_parent_category():
 def test_what_must_not_show_is_gone_in_the_same_transaction(session, hide):
     hide()
     assert SearchRow.objects.count() == 0
+    assert upkeep.drift() == []
+
+
+def test_with_sessions_in_a_closed_city_alone_it_is_at_home_also_once_they_have_begun(session):
+    home = LocationFactory(provider=session.activity.provider, city=CityFactory(name="Dallas", slug="dallas"))
+    Location.objects.update(is_default=False)
+    Location.objects.filter(pk=home.pk).update(is_default=True)
+    City.objects.filter(pk=session.location.city_id).update(is_active=False)
+    row = SearchRow.objects.get()
+    assert (row.city_id, row.slots) == (home.city_id, [])
+    Session.objects.update(starts_at=in_days(-1), ends_at=in_days(-0.9))
+    upkeep.catch_up()
+    assert SearchRow.objects.get().city_id == home.city_id
     assert upkeep.drift() == []
 
 
