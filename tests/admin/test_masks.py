@@ -2,12 +2,13 @@
 
 import pytest
 from django.contrib import admin
+from django.db import transaction
 from django.test import RequestFactory
 
 from core.classification import personal_columns
-from tests.admin.rows import staff
+from tests.admin.rows import row_of, staff
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(databases=["default", "global"])
 
 # All else that is personal is masked, and revealed one record at a time, or not in the admin at all.
 SHOWN = {
@@ -27,8 +28,9 @@ SHOWN = {
     "payments.Payment": {"processor_payment_id", "processor_checkout_id", "review_note"},
     "payments.Refund": {"processor_refund_id", "reason"},
     "payments.WebhookEvent": {"processor_payment_id"},
-    # Of colleagues only: who is no member of staff has a masked address in its place. And whether an account is in use.
-    "users.User": {"email", "last_seen_at"},
+    # The address of colleagues only: who is no member of staff has a masked one in its place. Of everybody, whether the
+    # account is in use, and the id by which Supabase knows it.
+    "users.User": {"email", "last_seen_at", "auth_id"},
     # Random, and what was done by whom.
     "core.IdempotencyKey": {"key"},
     "admin.LogEntry": {"object_repr"},
@@ -36,7 +38,11 @@ SHOWN = {
 
 
 def shown_as_it_is(page, request) -> set[str]:
-    fieldsets = page.get_fieldsets(request, None)
+    with transaction.atomic():
+        # The form of a new row, and the page of one that is there.
+        rows = (None, row_of(page.model._meta.label))
+        fieldsets = [each for row in rows for each in page.get_fieldsets(request, row)]
+        transaction.set_rollback(True)
     names = [*page.get_list_display(request), *(name for _, options in fieldsets for name in options["fields"])]
     return {name for name in names if isinstance(name, str)} & personal_columns(page.model)
 
