@@ -137,7 +137,8 @@ def cities_of(activity: Activity, offerings: set[Any], now: datetime) -> list[Pl
         return found
     homes = Location.objects.filter(provider=activity.provider_id).select_related("city__country", "locality")
     home = min(homes, key=lambda each: (not each.is_default, each.pk), default=None)
-    return [place for place in ([Place(home.city, (), home)] if home else []) if is_open(place)]
+    at_home = Place(home.city, (), home) if home else None
+    return [at_home] if at_home and is_open(at_home) else []
 
 
 def is_open(place: Place) -> bool:
