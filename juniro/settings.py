@@ -1,6 +1,7 @@
 """Every setting of Juniro, read from the environment and checked at start (docs/settings.md has the table).
 
 Local mode needs no setting at all. In production a missing or unsafe one stops the start with one clear line.
+One file, however long: whoever asks what can be set looks in one place, as in that table.
 """
 
 import os

@@ -3,6 +3,8 @@
 Every user (a `make run`, a test run) holds a shared lock on `.local/servers.lock` for as long as it needs the servers;
 the last one to leave stops them. Starting and stopping happen under `.local/servers.mutex`. The servers are no
 children of anyone, so they outlive a user that is killed, and the next one adopts them.
+
+One file: the locks, the state and the two kinds of server are one protocol, of which no half can be read alone.
 """
 
 import fcntl

@@ -1,6 +1,7 @@
 """What providers offer and parents find: categories, activities, offerings, sessions.
 
-Source: data model, Activities & Offerings.
+Source: data model, Activities & Offerings. The search rows at the end stand here, too: they are the same catalogue once
+more, and a column that is added above is seldom none of theirs.
 """
 
 from datetime import date, datetime
